@@ -1,0 +1,11 @@
+"""DevPlatform Hub: a JupyterHub extension for teams that need VS Code and Jupyter on demand.
+
+Start reading at `devplatform_hub.config.setup`, the one call that a jupyterhub_config.py makes.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("devplatform-hub")
+except PackageNotFoundError:  # a source tree on sys.path that was never installed
+    __version__ = "0+unknown"

@@ -1,0 +1,191 @@
+"""From what a person asked for to what their server gets. The form and the REST API both end here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .access import Access
+from .errors import PublicError
+from .profiles import Capabilities, Catalog, Choice, Editor, Gpu, Offer, Profile, offer
+
+_OPTION_PREFIX = "profile-option-"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a person chose. Empty `profile` or None `editor` mean the default; `options` maps option to choice slug."""
+
+    profile: str = ""
+    editor: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """Everything that a spawner needs to know about one server. A new behaviour of a session is one field here."""
+
+    profile: str
+    display_name: str
+    editor: Editor
+    cpu: float
+    memory: int
+    gpu: Gpu | None
+    default_url: str
+    idle_timeout: int | None
+    max_age: int | None
+    environment: Mapping[str, str]
+    options: Mapping[str, str]
+
+    def as_user_options(self) -> dict[str, object]:
+        """What the hub stores and offers again next time: the resolved choice, and nothing that was not checked."""
+        return {"profile": self.profile, "editor": self.editor.value, "options": dict(self.options)}
+
+
+def parse_request(raw: Mapping[str, object]) -> SessionRequest:
+    """`raw` user options of the REST API or of the form, as a request.
+
+    Accepted: `profile`, `editor`, `options` {option: choice}, and kubespawner's `profile-option-<profile>--<option>`.
+    Raises `PublicError` (`session-options-invalid`).
+    An unknown key is refused, so that a misspelt or forbidden setting is never silently dropped.
+    """
+    options: dict[str, str] = {}
+    profile = raw.get("profile", "")
+    editor = raw.get("editor")
+    nested = raw.get("options", {})
+    if not isinstance(nested, Mapping):
+        raise _invalid("options must map an option to a choice")
+    for key, value in nested.items():
+        options[_text(f"options.{key}", key)] = _text(f"options.{key}", value)
+    for key, value in raw.items():
+        if key in ("profile", "editor", "options"):
+            continue
+        owner, separator, option = key.removeprefix(_OPTION_PREFIX).partition("--")
+        if not key.startswith(_OPTION_PREFIX) or not separator:
+            raise _invalid(f"{key[:60]!r} is not an option of this platform")
+        if owner == profile:  # a form carries the options of every profile; only the chosen one's count
+            options[option] = _text(key, value)
+    return SessionRequest(_text("profile", profile), None if editor is None else _text("editor", editor), options)
+
+
+def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capabilities: Capabilities) -> SessionPlan:
+    """The server that this person gets for this request, or a `PublicError` that says why not.
+
+    Codes: `access-refused`, `no-profile-available`, `profile-unknown`, `profile-unavailable`, `editor-unavailable`,
+    `option-unknown`, `choice-unavailable`; status 403 where the person may not, 400 where the request is wrong.
+    """
+    if not access.allowed:
+        raise PublicError("You may not start servers here.", code="access-refused", hint=access.why[0], status=403)
+    chosen = _choose_profile(request, catalog, access, capabilities)
+    editor = _choose_editor(request, chosen)
+    choices = _choose_options(request, chosen)
+    profile = chosen.profile
+    cpu, memory, gpu = profile.cpu, profile.memory, profile.gpu
+    environment = dict(profile.environment)
+    for choice in choices.values():
+        cpu, memory, gpu = choice.cpu or cpu, choice.memory or memory, choice.gpu or gpu
+        environment.update(choice.environment)
+    return SessionPlan(
+        profile=profile.slug,
+        display_name=profile.display_name,
+        editor=editor,
+        cpu=cpu if capabilities.cpu is None else min(cpu, capabilities.cpu),
+        memory=memory if capabilities.memory is None else min(memory, capabilities.memory),
+        gpu=gpu,
+        default_url={Editor.JUPYTERLAB: "/lab", Editor.VSCODE: "/vscode/"}[editor],
+        idle_timeout=profile.idle_timeout,
+        max_age=profile.max_age,
+        environment=environment,
+        options={option: choice.slug for option, choice in choices.items()},
+    )
+
+
+def _choose_profile(request: SessionRequest, catalog: Catalog, access: Access, capabilities: Capabilities) -> Offer:
+    if request.profile:
+        profile: Profile | None = catalog.get(request.profile)
+        if profile is None:
+            raise PublicError(
+                f"There is no profile {request.profile[:60]!r}.",
+                code="profile-unknown",
+                hint=f"Choose one of: {', '.join(p.slug for p in catalog.profiles)}.",
+            )
+        chosen = offer(profile, access, capabilities)
+        if not chosen.available:
+            raise PublicError(
+                f"{profile.display_name} is not available to you: {' '.join(chosen.reasons)}",
+                code="profile-unavailable",
+                hint="Choose another profile, or ask an administrator.",
+                status=403,
+            )
+        return chosen
+    candidates = [offer(p, access, capabilities) for p in sorted(catalog.profiles, key=lambda p: not p.default)]
+    available = [candidate for candidate in candidates if candidate.available]
+    if not available:
+        raise PublicError(
+            "No profile is available to you.",
+            code="no-profile-available",
+            hint="Ask an administrator which group gives you one.",
+            status=403,
+        )
+    return available[0]
+
+
+def _choose_editor(request: SessionRequest, chosen: Offer) -> Editor:
+    usable = [editor.editor for editor in chosen.editors if not editor.reason]
+    if request.editor is None:
+        return usable[0]
+    for candidate in chosen.editors:
+        if candidate.editor.value == request.editor:
+            if candidate.reason:
+                raise PublicError(
+                    f"{candidate.editor.display_name} cannot be started here: {candidate.reason}",
+                    code="editor-unavailable",
+                    hint=f"Choose {' or '.join(editor.display_name for editor in usable)}.",
+                )
+            return candidate.editor
+    raise PublicError(
+        f"{chosen.profile.display_name} has no editor {request.editor[:60]!r}.",
+        code="editor-unavailable",
+        hint=f"Choose one of: {', '.join(editor.value for editor in usable)}.",
+    )
+
+
+def _choose_options(request: SessionRequest, chosen: Offer) -> dict[str, Choice]:
+    known = {option.option.slug for option in chosen.options}
+    for slug in request.options:
+        if slug not in known:
+            raise PublicError(
+                f"{chosen.profile.display_name} has no option {slug[:60]!r}.",
+                code="option-unknown",
+                hint=f"It has: {', '.join(sorted(known)) or 'no options'}.",
+            )
+    result: dict[str, Choice] = {}
+    for option in chosen.options:
+        wanted = request.options.get(option.option.slug)
+        open_choices = [candidate.choice for candidate in option.choices if not candidate.reason]
+        if wanted is None:
+            result[option.option.slug] = next((c for c in open_choices if c.default), open_choices[0])
+            continue
+        match = next((candidate for candidate in option.choices if candidate.choice.slug == wanted), None)
+        if match is None or match.reason:
+            reason = match.reason if match else "it does not exist."
+            raise PublicError(
+                f"{wanted[:60]!r} cannot be chosen for {option.option.display_name}: {reason}",
+                code="choice-unavailable",
+                hint=f"Choose one of: {', '.join(choice.slug for choice in open_choices)}.",
+                status=403 if match else 400,
+            )
+        result[option.option.slug] = match.choice
+    return result
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _invalid(f"{key[:60]} must be text")
+    return value
+
+
+def _invalid(reason: str) -> PublicError:
+    return PublicError(
+        f"The options for this server are not valid: {reason}.",
+        code="session-options-invalid",
+        hint='Send {"profile": "standard", "editor": "jupyterlab", "options": {}}.',
+    )

@@ -1,0 +1,108 @@
+"""What a place that keeps versions promises. One contract suite (tests/contracts) runs over every implementation.
+
+Paths have gone through `devplatform_hub.core.workspace.parse_path`; `owner` is a slug of `core.names`.
+Every method raises `VersionNotFound`, `PreconditionFailed` or `StoreUnavailable` from here, never a vendor's error.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from devplatform_hub.core.errors import DevPlatformError, PublicError
+
+from .model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
+
+
+class VersionNotFound(PublicError):
+    """No such file, generation or folder for this owner. Also what somebody else's file looks like."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was not found.", code="version-not-found", hint="It may have expired. Reload the page.", status=404
+        )
+
+
+class PreconditionFailed(PublicError):
+    """The live version is not the one the caller had seen (GCS: 412). Nothing was written."""
+
+    def __init__(self, path: str, live: Version | None) -> None:
+        super().__init__(
+            f"{path} has changed since you looked at it.",
+            code="version-conflict",
+            hint="Reload to see the newest version, then try again.",
+            status=409,
+        )
+        self.live = live
+
+
+class StoreUnavailable(DevPlatformError):
+    """The store cannot be reached or written: disk full, credentials refused, service down. Try again later."""
+
+
+@runtime_checkable
+class VersionReader(Protocol):
+    """Looking at versions. Listings come in pages of at most `limit` items."""
+
+    async def list_folder(
+        self, owner: str, folder: str, *, deleted: bool = False, token: str | None = None, limit: int = 500
+    ) -> Page[FolderEntry]:
+        """Folders and files directly in `folder` ("" is the workspace), by name; files whose newest version is a
+        tombstone only with `deleted`. An empty page for a folder that never was."""
+        ...
+
+    async def list_versions(
+        self, owner: str, path: str, *, token: str | None = None, limit: int = 500
+    ) -> Page[Version]:
+        """Versions and tombstones of one file, newest first. `VersionNotFound` when there never was one."""
+        ...
+
+    async def get_version(self, owner: str, path: str, generation: int | None = None) -> Version:
+        """One version; None is the live one. `VersionNotFound` for a tombstone too."""
+        ...
+
+    def read(
+        self, owner: str, path: str, generation: int, *, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of a version, in chunks of bounded size."""
+        ...
+
+    async def snapshot(
+        self, owner: str, folder: str, at: datetime | None = None, *, token: str | None = None, limit: int = 1000
+    ) -> Page[Version]:
+        """What was live under `folder`, recursively, at that moment (None: now), by path."""
+        ...
+
+    async def changes(self, owner: str, since: int, *, limit: int = 1000) -> tuple[Change, ...]:
+        """Versions and tombstones that were written after cursor `since`, oldest first."""
+        ...
+
+
+@runtime_checkable
+class VersionWriter(Protocol):
+    """Adding versions. Nothing here destroys one; only retention does."""
+
+    async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:
+        """Permission to put one version. `PreconditionFailed` when `if_generation_match` is not the live generation."""
+        ...
+
+    async def restore(
+        self, owner: str, path: str, generation: int, author: str, *, if_generation_match: int | None = None
+    ) -> Version:
+        """A new live version with the bytes of an old one (0: only if the file is deleted now); the old one stays."""
+        ...
+
+    async def delete(
+        self,
+        owner: str,
+        path: str,
+        author: str,
+        *,
+        if_generation_match: int | None = None,
+        origin: Origin = Origin.CAPTURE,
+    ) -> Version | None:
+        """The tombstone that ends the live version; None when there was no live version."""
+        ...
+
+    async def expire(self, owner: str, now: datetime) -> int:
+        """Remove what the retention policy lets go; how many versions went (0 where a bucket's lifecycle does it)."""
+        ...

@@ -1,0 +1,1 @@
+"""How a hub service is written, once: application, signed-in handlers, hub API client, audit."""

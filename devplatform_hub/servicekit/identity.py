@@ -1,0 +1,55 @@
+"""Who is calling a service: JupyterHub's OAuth with a bounded, short-lived memory of what the hub answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jupyterhub.services.auth import HubOAuth, _ExpiringDict
+from traitlets import default
+
+from ..core.names import slug
+
+_MAX_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The signed-in person: the hub's name, its slug (the owner of files), administrator or not, whole group names."""
+
+    name: str
+    slug: str
+    admin: bool
+    groups: frozenset[str]
+
+    @classmethod
+    def of_model(cls, model: Mapping[str, Any]) -> "Person":
+        """The person of a hub user model (`GET /hub/api/user`)."""
+        name = str(model["name"])
+        groups = frozenset(str(group) for group in model.get("groups") or ())
+        return cls(name=name, slug=slug(name), admin=bool(model.get("admin")), groups=groups)
+
+
+class BoundedAnswers(_ExpiringDict):
+    """What the hub said about a token, for a short while and for so many tokens at most.
+
+    JupyterHub's own cache also remembers every wrong token that anybody ever sent; this one forgets the oldest.
+    """
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        while len(self.values) >= _MAX_REMEMBERED:
+            oldest = next(iter(self.values))
+            self.values.pop(oldest, None)
+            self.timestamps.pop(oldest, None)
+        super().__setitem__(key, value)
+
+
+class HubSignIn(HubOAuth):
+    """`HubOAuth` for our services. `cache_max_age` bounds how long a revoked token still opens a service: 30 s."""
+
+    @default("cache_max_age")
+    def _short_memory(self) -> int:
+        return 30
+
+    @default("cache")
+    def _bounded_cache(self) -> BoundedAnswers:
+        return BoundedAnswers(self.cache_max_age)

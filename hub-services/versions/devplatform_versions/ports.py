@@ -12,6 +12,9 @@ from devplatform_hub.core.errors import DevPlatformError, PublicError
 
 from .model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
 
+SIGNATURE_HEADER = "x-devplatform-signature"
+"""Carries the signature of a granted upload, so that a URL in a log is no key."""
+
 
 class VersionNotFound(PublicError):
     """No such file, generation or folder for this owner. Also what somebody else's file looks like."""
@@ -33,6 +36,39 @@ class PreconditionFailed(PublicError):
             status=409,
         )
         self.live = live
+
+
+class UploadRefused(PublicError):
+    """This PUT was never granted, was granted for something else, or came too late."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"This upload is not allowed: {reason}.",
+            code="upload-refused",
+            hint="Ask for a new upload address and send exactly the headers that came with it.",
+            status=403,
+        )
+
+
+class UploadMismatch(PublicError):
+    """The bytes are not those that were announced (size or SHA-256). Nothing was stored."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The upload was not kept: {reason}.",
+            code="upload-mismatch",
+            hint="The file may have changed while it was read. Read it again, then upload it again.",
+            status=400,
+        )
+
+
+class TokenInvalid(PublicError):
+    """The `token` of a listing is not one that the same listing gave."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This page of the list cannot be found.", code="token-invalid", hint="Start again at the first page."
+        )
 
 
 class StoreUnavailable(DevPlatformError):
@@ -105,4 +141,49 @@ class VersionWriter(Protocol):
 
     async def expire(self, owner: str, now: datetime) -> int:
         """Remove what the retention policy lets go; how many versions went (0 where a bucket's lifecycle does it)."""
+        ...
+
+
+@runtime_checkable
+class VersionStore(VersionReader, VersionWriter, Protocol):
+    """The whole of it, with a beginning and an end. `open` and `close` run on the event loop that uses the store."""
+
+    async def open(self) -> None:
+        """Make the store ready. `PublicError` with one clear sentence when what is there cannot be used."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of every file, thread and connection."""
+        ...
+
+
+class UploadSink(Protocol):
+    """Where the bytes of one granted upload go. Nothing is visible before `commit`; `abort` leaves no trace."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes. `UploadMismatch` as soon as there are more than were granted."""
+        ...
+
+    async def commit(self) -> Version:
+        """The new version, durable. `UploadMismatch` or `PreconditionFailed`: nothing was stored.
+
+        A grant that was used already gives the version it made then, so that a PUT may be repeated."""
+        ...
+
+    async def abort(self) -> None:
+        """Throw the bytes away. Allowed at any time and more than once, also after `commit`."""
+        ...
+
+
+@runtime_checkable
+class UploadReceiver(Protocol):
+    """A store whose granted URLs lead back to this service, as it is on one machine; a bucket takes the PUT itself."""
+
+    upload_url: str
+    """What every granted URL starts with, such as `/services/versions/local-upload/`. The service may set it."""
+
+    async def accept_upload(self, token: str, signature: str) -> UploadSink:
+        """The sink of a grant: `token` is the rest of its URL, `signature` the header `SIGNATURE_HEADER`.
+
+        `UploadRefused` for what was not granted or has run out; `PreconditionFailed` before any byte is read."""
         ...

@@ -81,5 +81,5 @@ def _node_program(lock: str, program: str) -> Path | None:
 
 def _environment(lock: str) -> Path | None:
     digest = hashlib.sha256((LOCKS / f"{lock}.txt").read_bytes()).hexdigest()[:12]
-    path = cache() / "envs" / f"{lock}-{digest}" / "bin" / "python"
-    return path if path.exists() else None
+    environment = cache() / "envs" / f"{lock}-{digest}"
+    return environment / "bin" / "python" if (environment / ".complete").exists() else None

@@ -1,0 +1,163 @@
+"""The one folder that holds everything a machine's platform knows, and the record of what is running from it."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from ..core.errors import PublicError
+
+_SCHEMA = 1
+_MARKER = "devplatform.json"
+_LEAST_FREE_BYTES = 200 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths inside the folder; `open_data` makes sure that they exist and are ours."""
+
+    root: Path
+
+    @property
+    def users_file(self) -> Path:
+        return self.root / "users.yaml"
+
+    @property
+    def profiles_file(self) -> Path:
+        return self.root / "profiles.yaml"
+
+    @property
+    def hub(self) -> Path:
+        return self.root / "hub"
+
+    @property
+    def people(self) -> Path:
+        return self.root / "people"
+
+    @property
+    def versions(self) -> Path:
+        return self.root / "versions"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.root / "mlflow"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def process_file(self) -> Path:
+        return self.run / "platform.json"
+
+
+def open_data(root: Path) -> DataFolder:
+    """The folder at `root`, made if it is missing, readable by its owner only.
+
+    Raises `PublicError`: `data-not-ours` for a folder with other things in it, `data-too-new` for one of a later
+    release, `data-broken`, `data-not-writable`, `disk-full`. Nothing that is in the folder is changed before that.
+    """
+    root = root.absolute()
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_marker(root)
+        root.chmod(0o700)
+        data = DataFolder(root)
+        for folder in (data.hub, data.people, data.versions, data.mlflow, data.run, data.logs):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise PublicError(
+            f"The data folder {root} cannot be used: {error.strerror}.",
+            code="data-not-writable",
+            hint="Give the folder to your account, free some space, or choose another with --data.",
+        ) from None
+    free = shutil.disk_usage(root).free
+    if free < _LEAST_FREE_BYTES:
+        raise PublicError(
+            f"The disk of {root} has only {free // 2**20} MB free.",
+            code="disk-full",
+            hint=f"Free at least {_LEAST_FREE_BYTES // 2**20} MB, or choose another folder with --data.",
+        )
+    return data
+
+
+def _check_marker(root: Path) -> None:
+    marker = root / _MARKER
+    if not marker.exists():
+        if any(root.iterdir()):
+            raise PublicError(
+                f"{root} has other things in it and no {_MARKER}.",
+                code="data-not-ours",
+                hint="Choose an empty or a new folder with --data.",
+            )
+        write_atomically(marker, json.dumps({"schema": _SCHEMA}) + "\n")
+        return
+    try:
+        schema = json.loads(marker.read_text("utf-8"))["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise PublicError(
+            f"{marker} is broken.",
+            code="data-broken",
+            hint=f'If the folder is one of ours, put {{"schema": {_SCHEMA}}} into that file. Nothing was changed.',
+        ) from None
+    if schema != _SCHEMA:
+        raise PublicError(
+            f"{root} was written by another release (schema {schema!r}, this one reads {_SCHEMA}).",
+            code="data-too-new",
+            hint="Use that release, or choose another folder with --data. Nothing was changed.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPlatform:
+    """The hub process that was started from a data folder; `created` tells it from a later process of the same id."""
+
+    pid: int
+    created: float
+    url: str
+    log: str
+
+    def process(self) -> psutil.Process | None:
+        """The live process, or None when it has ended."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            return process if alive and abs(process.create_time() - self.created) < 1 else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def record(data: DataFolder, running: RunningPlatform) -> None:
+    """Remember what runs."""
+    write_atomically(data.process_file, json.dumps(asdict(running)) + "\n")
+
+
+def find_running(data: DataFolder) -> RunningPlatform | None:
+    """What runs from this folder; None when nothing does, also after a crash."""
+    try:
+        running = RunningPlatform(**json.loads(data.process_file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return running if running.process() else None
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace `path` with `text` so that a reader, or a crash, sees the old or the new content whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

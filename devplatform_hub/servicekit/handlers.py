@@ -86,10 +86,14 @@ class _ServiceBase(web.RequestHandler):
         if problem.status == 503:
             self.set_header("Retry-After", "10")
         if self.wants_json:
-            self.send_json({"error": problem.as_dict()}, problem.status)
+            self.send_json(self.error_json(problem), problem.status)
         else:
             self.set_header("Content-Type", "text/html; charset=utf-8")
             self.finish(self.render_text("error.html", problem=problem, status=problem.status))
+
+    def error_json(self, problem: PublicError) -> dict[str, Any]:
+        """The JSON of an error; a service whose clients expect another form adds to it."""
+        return {"error": problem.as_dict()}
 
     def _public_problem(self, status_code: int, exc_info: Any) -> PublicError:
         error = exc_info[1] if exc_info else None

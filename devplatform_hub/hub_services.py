@@ -48,7 +48,7 @@ def managed(
 
 
 def external(service: HubService, *, url: str, token: str, redirect_uri: str = "") -> dict[str, Any]:
-    """The entry for a service that runs elsewhere with this token (from a secret, never from a file in a repository)."""
+    """The entry for a service that runs elsewhere with this token, which comes from a secret."""
     entry: dict[str, Any] = {"name": service.name, "api_token": token}
     if service.has_pages:
         entry |= {"url": url, "oauth_no_confirm": True, "display": True}
@@ -65,9 +65,7 @@ def roles(services: Iterable[HubService]) -> list[dict[str, Any]]:
         "description": "What every signed-in person may do: their own servers, and the platform's services",
         "scopes": ["self", *(service.access_scope for service in chosen if service.has_pages)],
     }
-    own = [
-        {"name": f"service-{s.name}", "scopes": list(s.scopes), "services": [s.name]} for s in chosen if s.scopes
-    ]
+    own = [{"name": f"service-{s.name}", "scopes": list(s.scopes), "services": [s.name]} for s in chosen if s.scopes]
     return [people, *own]
 
 

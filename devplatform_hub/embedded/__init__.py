@@ -1,1 +1,1 @@
-"""The platform on one machine: a hub process, its services and its servers, composed from the same parts as a cluster."""
+"""The platform on one machine: a hub process, its services and its servers, of the same parts as a cluster."""

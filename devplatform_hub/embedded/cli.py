@@ -16,7 +16,7 @@ from ..core.errors import PublicError
 from ..core.profiles_yaml import ProfilesError, parse_profiles
 from . import platform
 from .install import Toolbox, check_compiler, default_cache, install_environment, install_program, link_packages
-from .state import DataFolder, find_running, open_data, write_atomically
+from .state import DataFolder, RunningPlatform, find_running, open_data, write_atomically
 
 _DATA = click.option(
     "--data",
@@ -200,7 +200,7 @@ def _show_first_sign_in(folder: DataFolder) -> None:
         click.echo("           and choose your password there.")
 
 
-def _stay(folder: DataFolder, running: platform.RunningPlatform) -> None:
+def _stay(folder: DataFolder, running: RunningPlatform) -> None:
     click.echo("Press Ctrl-C to stop it.")
     try:
         while (process := running.process()) is not None:

@@ -73,7 +73,7 @@ def node_binary() -> Path:
 
 
 def install_environment(toolbox: Toolbox, name: str, report: Report) -> Path:
-    """The interpreter of environment `name`, which is built if it is missing. Raises `PublicError` (`install-failed`)."""
+    """The interpreter of environment `name`, built if it is missing. Raises `PublicError` (`install-failed`)."""
     target = toolbox.environment(name)
     with _lock(target):
         if not toolbox.has_environment(name):
@@ -180,7 +180,9 @@ def _run(command: list[str], what: str, cwd: Path | None = None, env: dict[str, 
     last = next((line for line in reversed(output) if line.strip()), "no output")
     if "ENOSPC" in result.stderr or "No space left" in result.stderr:
         raise PublicError(
-            f"The disk is full: {what} could not be installed.", code="disk-full", hint="Free some space and run it again."
+            f"The disk is full: {what} could not be installed.",
+            code="disk-full",
+            hint="Free some space and run it again.",
         )
     raise PublicError(
         f"{what} could not be installed: {last.strip()[:300]}",

@@ -185,5 +185,6 @@ class UploadReceiver(Protocol):
     async def accept_upload(self, token: str, signature: str) -> UploadSink:
         """The sink of a grant: `token` is the rest of its URL, `signature` the header `SIGNATURE_HEADER`.
 
-        `UploadRefused` for what was not granted or has run out; `PreconditionFailed` before any byte is read."""
+        `UploadRefused` for what was not granted or has run out; `PreconditionFailed` already here for a large file
+        whose precondition does not hold, so that its bytes need not be read."""
         ...

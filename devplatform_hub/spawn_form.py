@@ -1,0 +1,101 @@
+"""The page on which a person chooses a profile, an editor and options; and the way back from what they sent.
+
+Field names: `profile`, and per profile `profile-option-<profile>--editor` and `profile-option-<profile>--<option>`,
+so that the form works without JavaScript and kubespawner's own names keep their meaning.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from .core.identity import display_group
+from .core.profiles import Offer
+from .core.quantities import format_duration
+
+_SEARCH_FROM = 9  # profiles; fewer fit on a screen
+_EDITOR = "editor"
+_environment = Environment(
+    loader=PackageLoader("devplatform_hub"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters["duration"] = format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """One profile as the template shows it."""
+
+    offer: Offer
+    checked: bool
+    editor: str
+    choices: Mapping[str, str]
+    groups: str
+
+    @property
+    def field(self) -> str:
+        return f"profile-option-{self.offer.profile.slug}--"
+
+
+def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str) -> str:
+    """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected."""
+    chosen = _initial(offers, saved)
+    cards = [_card(offer, saved if offer is chosen else {}, checked=offer is chosen) for offer in offers]
+    wanted = saved.get("profile")
+    lost = bool(wanted) and (chosen is None or chosen.profile.slug != wanted)
+    return _environment.get_template("spawn_form.html").render(
+        cards=cards,
+        lost=str(wanted) if lost else "",
+        enforcement=enforcement,
+        search=len(offers) >= _SEARCH_FROM,
+        style=_asset("spawn_form.css"),
+        script=_asset("spawn_form.js"),
+    )
+
+
+def request_from_form(formdata: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """What was chosen, as user options for `core.session.parse_request`: only the chosen profile's fields count."""
+    profile = _first(formdata.get("profile"))
+    prefix = f"profile-option-{profile}--"
+    own = {name.removeprefix(prefix): _first(values) for name, values in formdata.items() if name.startswith(prefix)}
+    editor = own.pop(_EDITOR, "")
+    options: dict[str, object] = {"profile": profile, "options": own}
+    return options | ({"editor": editor} if editor else {})
+
+
+def _initial(offers: Sequence[Offer], saved: Mapping[str, object]) -> Offer | None:
+    available = [offer for offer in offers if offer.available]
+    for offer in available:
+        if offer.profile.slug == saved.get("profile"):
+            return offer
+    return next((offer for offer in available if offer.profile.default), available[0] if available else None)
+
+
+def _card(offer: Offer, saved: Mapping[str, object], *, checked: bool) -> _Card:
+    usable = [editor.editor.value for editor in offer.editors if not editor.reason]
+    wanted = saved.get("editor")
+    kept = saved.get("options")
+    kept = kept if isinstance(kept, Mapping) else {}
+    choices = {}
+    for option in offer.options:
+        open_slugs = [choice.choice.slug for choice in option.choices if not choice.reason]
+        standard = next((c.choice.slug for c in option.choices if c.choice.default and not c.reason), None)
+        before = kept.get(option.option.slug)
+        choices[option.option.slug] = before if before in open_slugs else standard or next(iter(open_slugs), "")
+    groups = ", ".join(sorted(display_group(group) for group in offer.profile.allowed_groups))
+    editor = str(wanted) if wanted in usable else next(iter(usable), "")
+    return _Card(offer, checked, editor, choices, groups)
+
+
+def _asset(name: str) -> Markup:
+    """A file of ours, put into the page as it is: the hub serves no static files of extensions."""
+    return Markup((files("devplatform_hub") / "templates" / name).read_text("utf-8"))  # noqa: S704 - our own file
+
+
+def _first(values: Sequence[str] | None) -> str:
+    return values[0] if values else ""

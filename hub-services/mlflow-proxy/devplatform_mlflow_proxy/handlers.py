@@ -47,6 +47,8 @@ class MlflowHandler(ServiceHandler):
         self._upload: Upload | None = None
         self._body = bytearray()
         self._limit = 0
+        self._refusal: PublicError | None = None
+        self._unread = True
 
     def error_json(self, problem: PublicError) -> dict[str, Any]:
         """Our error, and the same in the form that MLflow's clients read."""
@@ -59,20 +61,33 @@ class MlflowHandler(ServiceHandler):
         return self.request.path != self.service_prefix or super().wants_json
 
     async def prepare(self) -> None:
-        # A refusal is easier to read for a client that may finish its request first, within reason.
+        # Tornado closes a connection that is answered before its body was read. A refusal waits for a small body,
+        # so that the client can go on with its connection; after a large one it would wait too long.
         self.request.connection.set_max_body_size(_DISCARDED)  # type: ignore[union-attr]
-        await super().prepare()
-        if self._finished:
-            return
+        self.set_header("Connection", "close")
+        length = int(self.request.headers.get("Content-Length") or 0)
+        try:
+            await super().prepare()
+            if self._finished:
+                return
+            await self._open(length)
+        except PublicError as refusal:
+            if length > _DISCARDED or "Transfer-Encoding" in self.request.headers:
+                raise
+            self._refusal = refusal
+        self._unread = False
+        self.clear_header("Connection")
+
+    async def _open(self, length: int) -> None:
         self._path = relative_path(self.request.path, self.service_prefix)
         self._match = self._find_rule()
         if not self.service.server.ready:
-            self._answer_starting()
-            return
+            raise PublicError(
+                "MLflow is starting.", code="mlflow-starting", hint="Try again in a few seconds.", status=503
+            )
         self._query = self._parse_query()
         rule = self._match.rule
         self._limit = self.service.limit_of(rule.body)
-        length = int(self.request.headers.get("Content-Length") or 0)
         if length > self._limit and rule.body is not Body.NONE:
             raise PublicError(f"That is more than {self._limit} bytes.", code="mlflow-too-large", status=413)
         if rule.body is Body.STREAM:
@@ -84,6 +99,8 @@ class MlflowHandler(ServiceHandler):
             self._upload = Upload(self.service.upstream, self.request.method or "", self._path, {}, headers)
 
     async def data_received(self, chunk: bytes) -> None:
+        if self._refusal:
+            return
         if self._upload:
             await self._upload.feed(chunk)
         elif self._limit and len(self._body) + len(chunk) <= self._limit:
@@ -95,7 +112,21 @@ class MlflowHandler(ServiceHandler):
         if self._upload:
             self._upload.abort()
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if self._unread:
+            self.set_header("Connection", "close")
+        problem = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(problem, PublicError) and problem.code == "mlflow-starting" and not self.wants_json:
+            self.set_status(503)
+            self.set_header("Retry-After", "3")
+            self.set_header("Refresh", "3")
+            self.render_page("starting.html", problem=self.service.server.problem)
+        else:
+            super().write_error(status_code, **kwargs)
+
     async def get(self, _: str) -> None:
+        if self._refusal:
+            raise self._refusal
         await self._pass_on()
 
     head = post = put = patch = delete = get
@@ -167,16 +198,6 @@ class MlflowHandler(ServiceHandler):
                 remote=self.request.remote_ip or "",
             )
             raise refusal
-
-    def _answer_starting(self) -> None:
-        if self.wants_json:
-            raise PublicError(
-                "MLflow is starting.", code="mlflow-starting", hint="Try again in a few seconds.", status=503
-            )
-        self.set_status(503)
-        self.set_header("Retry-After", "3")
-        self.set_header("Refresh", "3")
-        self.render_page("starting.html", problem=self.service.server.problem)
 
     async def _relay(self, answer: aiohttp.ClientResponse) -> None:
         assert self._match is not None  # noqa: S101 - prepare set it or refused

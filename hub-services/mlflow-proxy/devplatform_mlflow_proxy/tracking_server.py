@@ -24,6 +24,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SECRET_HEADER = b"x-devplatform-secret"
 _PR_SET_DUMPABLE = 4  # prctl(2)
+_ARTIFACT_ROOT = "mlflow-artifacts:/"
 
 
 class Guard:
@@ -88,21 +89,22 @@ def _end_with_proxy() -> None:
 
 def _prepare_store(settings: dict[str, Any]) -> None:
     """Do what `mlflow server` does before its workers start: settings in the environment, tables in the database."""
-    constants = importlib.import_module("mlflow.server.constants")
+    # The names in mlflow/server/constants.py, written out: importing it makes the application, which reads them.
     os.environ.update(
         {
-            constants.BACKEND_STORE_URI_ENV_VAR: settings["backend_store"],
-            constants.REGISTRY_STORE_URI_ENV_VAR: settings["backend_store"],
-            constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
-            constants.ARTIFACTS_DESTINATION_ENV_VAR: settings["artifacts"],
-            constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+            "_MLFLOW_SERVER_FILE_STORE": settings["backend_store"],
+            "_MLFLOW_SERVER_REGISTRY_STORE": settings["backend_store"],
+            "_MLFLOW_SERVER_ARTIFACT_ROOT": _ARTIFACT_ROOT,
+            "_MLFLOW_SERVER_ARTIFACT_DESTINATION": settings["artifacts"],
+            "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
             "_MLFLOW_STATIC_PREFIX": settings["prefix"],
             "_MLFLOW_SGI_NAME": "uvicorn",
             "_MLFLOW_IN_JOB_EXECUTOR": "false",
         }
     )
+    importlib.import_module("uvicorn")  # MLflow's security middleware comes on when it sees its web server
     handlers = importlib.import_module("mlflow.server.handlers")
-    handlers.initialize_backend_stores(settings["backend_store"], settings["backend_store"], "mlflow-artifacts:/")
+    handlers.initialize_backend_stores(settings["backend_store"], settings["backend_store"], _ARTIFACT_ROOT)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def snake_keys(value: object) -> dict[str, Any]:
         raise _invalid("The request body does not have the right shape.")
     result = {}
     for key, item in value.items():
-        name = _CAPITAL.sub(r"_\1", key).lower() if key[:1].islower() else key
+        name = key if key.islower() else _CAPITAL.sub(r"_\1", key).lower()
         if name in result:
             raise _invalid("The request names one thing twice.")
         result[name] = item

@@ -106,8 +106,8 @@ def _start_trace_v3(body: Json, requester: Requester, _: Mapping[str, str]) -> J
             raise PublicError(f"{field} is not an object.", code="mlflow-request-invalid")
         info[field] = {key: value for key, value in claimed.items() if not (is_user_tag(key) or is_reserved_tag(key))}
     info["trace_metadata"][USER_TAG] = requester.name
-    info["assessments"] = [_of_person(item, requester) for item in info.get("assessments") or ()]
-    return {**body, "trace": {**trace, "trace_info": info}}
+    info["assessments"] = [_new_assessment(item, requester) for item in info.get("assessments") or ()]
+    return {"trace": {"trace_info": info}}  # spans in it would name traces, and the server takes none of them here
 
 
 def _assessment(body: Json, requester: Requester, variables: Mapping[str, str]) -> Json:
@@ -117,6 +117,12 @@ def _assessment(body: Json, requester: Requester, variables: Mapping[str, str]) 
     if assessment.get("trace_id", variables["trace_id"]) != variables["trace_id"]:
         raise PublicError("The request names two traces.", code="mlflow-request-invalid")
     return {**body, "assessment": assessment}
+
+
+def _new_assessment(value: object, requester: Requester) -> Json:
+    """An assessment without ids of its own: the server merges by them, so they could take somebody else's row."""
+    assessment = _of_person(value, requester)
+    return {key: item for key, item in assessment.items() if key not in ("assessment_id", "trace_id")}
 
 
 def _of_person(value: object, requester: Requester) -> Json:

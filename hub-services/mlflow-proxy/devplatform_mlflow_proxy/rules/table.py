@@ -67,9 +67,16 @@ _RUN_ROUTES = (
     _ask(f"{_R2}runs/search", _EXPERIMENTS),
     *(
         _write("POST", f"{_R2}runs/{verb}", _RUN)
-        for verb in ("update", "delete", "restore", "log-parameter", "log-batch", "set-tag", "delete-tag", "log-model")
+        for verb in ("update", "delete", "restore", "log-parameter", "set-tag", "delete-tag", "log-model")
     ),
     _write("POST", f"{_R2}runs/log-metric", _RUN, _MODEL_IF_ANY),
+    _write(
+        "POST",
+        f"{_R2}runs/log-batch",
+        _RUN,
+        Ref(Kind.LOGGED_MODEL, ("metrics[].model_id",), optional=True),
+        Ref(Kind.RUN, ("metrics[].run_id",), optional=True),
+    ),
     _write("POST", f"{_R2}runs/log-inputs", _RUN, _MODELS_OF_RUN),
     _write("POST", f"{_R2}runs/outputs", _RUN, _MODELS_OF_RUN),
     _get(f"{_R2}metrics/get-history", _RUN),

@@ -11,6 +11,8 @@ from .access import Access
 from .identity import GroupName, display_group
 from .quantities import format_cpu, format_size
 
+_VENDORS = {"nvidia.com": "NVIDIA", "amd.com": "AMD", "gpu.intel.com": "Intel"}
+
 
 class Editor(StrEnum):
     """The editors that a server can open with. The value is what forms and the REST API carry."""
@@ -29,6 +31,13 @@ class Gpu:
 
     count: int
     resource: str = "nvidia.com/gpu"
+
+    @property
+    def display_name(self) -> str:
+        """`1 NVIDIA GPU`, `2 AMD GPUs`; another vendor's resource is named as Kubernetes does."""
+        vendor = _VENDORS.get(self.resource.partition("/")[0])
+        kind = f"{vendor} GPU" if vendor else f"{self.resource} GPU"
+        return f"{self.count} {kind}{'' if self.count == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +87,10 @@ class Profile:
 
     @property
     def resources(self) -> str:
-        """What it gives, for a person: `2 CPU, 8 GB memory, 1 GPU`."""
+        """What it gives, for a person: `2 CPU, 8 GB memory, 1 NVIDIA GPU`."""
         parts = [format_cpu(self.cpu), f"{format_size(self.memory)} memory"]
         if self.gpu:
-            parts.append(f"{self.gpu.count} NVIDIA GPU{'' if self.gpu.count == 1 else 's'}")
+            parts.append(self.gpu.display_name)
         return ", ".join(parts)
 
 
@@ -191,5 +200,5 @@ def _shortages(cpu: float | None, memory: int | None, gpu: Gpu | None, capabilit
         shortages.append(f"Needs {format_size(memory)} of memory; this machine has {format_size(capabilities.memory)}")
     if gpu and capabilities.gpus is not None and gpu.count > capabilities.gpus:
         have = f"has {capabilities.gpus}" if capabilities.gpus else "has none"
-        shortages.append(f"Needs {gpu.count} NVIDIA GPU{'' if gpu.count == 1 else 's'}; this machine {have}")
+        shortages.append(f"Needs {gpu.display_name}; this machine {have}")
     return shortages

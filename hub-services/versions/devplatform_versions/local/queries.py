@@ -130,7 +130,8 @@ def snapshot(
     limit: int,
 ) -> Page[Version]:
     """One page of what was live under a folder at a moment, by path."""
-    low, high = (f"{folder}/", f"{folder}0") if folder else ("", "\U0010ffff")  # "0" is the character after "/"
+    # "0" is the character after "/"; SQLite sorts every text before every blob, so the empty one is above all paths.
+    low, high = (f"{folder}/", f"{folder}0") if folder else ("", b"")
     (last,) = after("snapshot", token, (str,)) or ("",)
     generation = (
         "f.live"

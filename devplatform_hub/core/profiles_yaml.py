@@ -9,7 +9,7 @@ from .errors import DevPlatformError, PublicError
 from .identity import LOCAL_DOMAIN, GroupName, parse_group
 from .profiles import Catalog, Choice, Editor, Gpu, Profile, ProfileOption
 from .quantities import parse_cpu, parse_size
-from .yaml_fields import Field, FieldReader, line_of
+from .yaml_fields import Field, FieldReader, line_of, shown
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -31,6 +31,9 @@ _PROFILE_KEYS = (
 _OPTION_KEYS = ("name", "display_name", "choices")
 _CHOICE_KEYS = ("name", "display_name", "default", "allowed_groups", "cpu", "memory", "gpu", "environment")
 _RESERVED_OPTIONS = {"editor"}  # the form's own question
+_GPU_RESOURCE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,100}[a-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_GPU_COUNT = re.compile(r"[1-9][0-9]?")
+_PLATFORM_PREFIXES = ("JUPYTERHUB_", "DEVPLATFORM_")
 
 
 class ProfilesError(DevPlatformError):
@@ -60,26 +63,23 @@ class _Reader(FieldReader):
         fields = self.fields(root, ("profiles",), "the file")
         listed = fields.get("profiles")
         if listed is None:
-            self.problem(1, "there is no list of profiles", "start the file with profiles:")
+            if isinstance(root, yaml.MappingNode):
+                self.problem(1, "there is no list of profiles", "start the file with profiles:")
             return None
-        found = [(node, self._profile(node)) for node in self.items(listed.node, "profiles")]
-        profiles = [profile for _, profile in found if profile is not None]
-        if not found:
+        nodes = list(self.items(listed.node, "profiles"))
+        if not nodes and isinstance(listed.node, yaml.SequenceNode):
             self.problem(listed.line, "the list of profiles is empty", "describe at least one profile")
-        self.unique([(node, profile.slug) for node, profile in found if profile], "profile")
-        defaults = [(node, profile) for node, profile in found if profile and profile.default]
+        found = [(node, self._profile(node)) for node in nodes]
+        self.unique([(node, profile.slug) for node, profile in found if profile.slug], "profile")
+        defaults = [(node, profile) for node, profile in found if profile.default]
         if found and not defaults:
             self.problem(listed.line, "no profile is the default", "add default: true to exactly one profile")
         for node, profile in defaults[1:]:
-            self.problem(
-                line_of(node),
-                f"{profile.slug!r} is a second default",
-                f"keep default: true only on {defaults[0][1].slug!r}",
-            )
-        return Catalog(tuple(profiles))
+            wrong = f"{shown(profile.slug)} is a second default"
+            self.problem(line_of(node), wrong, f"keep default: true only on {shown(defaults[0][1].slug)}")
+        return Catalog(tuple(profile for _, profile in found))
 
-    def _profile(self, node: yaml.Node) -> Profile | None:
-        before = len(self.problems)
+    def _profile(self, node: yaml.Node) -> Profile:
         fields = self.fields(node, _PROFILE_KEYS, "a profile")
         slug = self._slug(fields, node, "profile")
         profile = Profile(
@@ -99,8 +99,8 @@ class _Reader(FieldReader):
         )
         for key, example in (("cpu", "cpu: 2"), ("memory", "memory: 8G")):
             if key not in fields and isinstance(node, yaml.MappingNode):
-                self.problem(line_of(node), f"profile {slug!r} has no {key}", f"add {example}")
-        return profile if len(self.problems) == before else None
+                self.problem(line_of(node), f"profile {shown(slug)} has no {key}", f"add {example}")
+        return profile
 
     def _options(self, fields: Mapping[str, Field]) -> tuple[ProfileOption, ...]:
         if "options" not in fields:
@@ -110,7 +110,7 @@ class _Reader(FieldReader):
             inner = self.fields(node, _OPTION_KEYS, "an option")
             slug = self._slug(inner, node, "option")
             if slug in _RESERVED_OPTIONS:
-                self.problem(line_of(node), f"an option cannot be named {slug!r}", "choose another name")
+                self.problem(line_of(node), f"an option cannot be named {shown(slug)}", "choose another name")
             choices = self._choices(inner, node, slug)
             if choices:
                 options.append((node, ProfileOption(slug, self.text(inner, "display_name") or slug, choices)))
@@ -119,7 +119,9 @@ class _Reader(FieldReader):
 
     def _choices(self, fields: Mapping[str, Field], option: yaml.Node, name: str) -> tuple[Choice, ...]:
         if "choices" not in fields:
-            self.problem(line_of(option), f"option {name!r} has no choices", "add choices: with at least one entry")
+            self.problem(
+                line_of(option), f"option {shown(name)} has no choices", "add choices: with at least one entry"
+            )
             return ()
         found = []
         for node in self.items(fields["choices"].node, "choices"):
@@ -136,10 +138,12 @@ class _Reader(FieldReader):
                 environment=self._environment(inner),
             )
             found.append((node, choice))
-        self.unique([(node, choice.slug) for node, choice in found], "choice")
+        self.unique([(node, choice.slug) for node, choice in found if choice.slug], "choice")
         if sum(choice.default for _, choice in found) != 1:
             self.problem(
-                line_of(option), f"option {name!r} needs one default choice", "add default: true to exactly one choice"
+                line_of(option),
+                f"option {shown(name)} needs one default choice",
+                "add default: true to exactly one choice",
             )
             return ()
         return tuple(choice for _, choice in found)
@@ -147,11 +151,22 @@ class _Reader(FieldReader):
     def _gpu(self, fields: Mapping[str, Field]) -> Gpu | None:
         if "gpu" not in fields:
             return None
-        inner = self.fields(fields["gpu"].node, ("count", "resource"), "gpu")
-        count = self.amount(inner, "count", _parse_count) if "count" in inner else None
+        field = fields["gpu"]
+        if not isinstance(field.node, yaml.MappingNode):
+            self.problem(field.line, "gpu is not a mapping", "write gpu: {count: 1}")
+            return None
+        inner = self.fields(field.node, ("count", "resource"), "gpu")
         if "count" not in inner:
-            self.problem(fields["gpu"].line, "gpu has no count", "write gpu: {count: 1}")
-        return Gpu(count or 1, self.text(inner, "resource") or "nvidia.com/gpu")
+            self.problem(field.line, "gpu has no count", "write gpu: {count: 1}")
+        count = self.amount(inner, "count", _parse_count) or 1
+        resource = self.text(inner, "resource") or Gpu(1).resource
+        if not _GPU_RESOURCE.fullmatch(resource):
+            self.problem(
+                inner["resource"].line,
+                f"{shown(resource)} is not a resource of Kubernetes",
+                "write it as vendor and name, such as nvidia.com/gpu",
+            )
+        return Gpu(count, resource)
 
     def _editors(self, fields: Mapping[str, Field]) -> tuple[Editor, ...]:
         if "editors" not in fields:
@@ -162,18 +177,26 @@ class _Reader(FieldReader):
             if name in names:
                 editors.append(Editor(name))
             else:
-                self.problem(line, f"{name!r} is not an editor", f"use {' or '.join(names)}")
+                self.problem(line, f"{shown(name)} is not an editor", f"use {' or '.join(names)}")
+        if isinstance(fields["editors"].node, yaml.SequenceNode) and not fields["editors"].node.value:
+            self.problem(fields["editors"].line, "editors is empty", "leave it out to offer all of them, or name one")
         return tuple(dict.fromkeys(editors))
 
     def _groups(self, fields: Mapping[str, Field]) -> frozenset[GroupName]:
         if "allowed_groups" not in fields:
             return frozenset()
+        field = fields["allowed_groups"]
+        if isinstance(field.node, yaml.SequenceNode) and not field.node.value:
+            # It could be read as nobody or as everybody, and a wrong guess opens what was meant to be closed.
+            self.problem(field.line, "allowed_groups is empty", "leave it out to allow everybody, or name a group")
         groups = set()
-        for line, name in self.texts(fields["allowed_groups"], "allowed_groups"):
+        for line, name in self.texts(field, "allowed_groups"):
             try:
                 groups.add(parse_group(name, self._domain))
-            except PublicError as error:
-                self.problem(line, error.message.removesuffix("."), error.hint.removesuffix("."))
+            except PublicError:
+                self.problem(
+                    line, f"{shown(name)} is not a group", "write it such as data-team or data-team@example.com"
+                )
         return frozenset(groups)
 
     def _environment(self, fields: Mapping[str, Field]) -> dict[str, str]:
@@ -183,17 +206,24 @@ class _Reader(FieldReader):
         if not isinstance(node, yaml.MappingNode):
             self.problem(line_of(node), "environment is not a mapping", "write NAME: value, one a line")
             return {}
-        values = {}
+        values: dict[str, str] = {}
+        lines: dict[str, int] = {}
         for key, value in node.value:
-            name = str(key.value)
-            if not _ENVIRONMENT_NAME.fullmatch(name) or name.startswith(("JUPYTERHUB_", "DEVPLATFORM_")):
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+            if not _ENVIRONMENT_NAME.fullmatch(name):
+                wrong = f"{shown(name)} is not the name of a variable"
+                self.problem(line_of(key), wrong, "use letters, digits and underscores, such as OMP_NUM_THREADS")
+            elif name.startswith(_PLATFORM_PREFIXES):
+                wrong = f"{shown(name)} belongs to the platform"
                 self.problem(
-                    line_of(key), f"{name!r} cannot be set by a profile", "use letters, digits and underscores"
+                    line_of(key), wrong, f"choose a name that starts with neither {' nor '.join(_PLATFORM_PREFIXES)}"
                 )
-            elif not isinstance(value, yaml.ScalarNode):
-                self.problem(line_of(value), f"{name} is not text", "put the value in quotes")
+            elif name in lines:
+                self.twice(line_of(key), name, lines[name])
+            elif not isinstance(value, yaml.ScalarNode) or "\0" in value.value:
+                self.problem(line_of(value), f"{shown(name)} is not text", "put the value in quotes")
             else:
-                values[name] = str(value.value)
+                values[name], lines[name] = str(value.value), line_of(key)
         return values
 
     def _slug(self, fields: Mapping[str, Field], node: yaml.Node, what: str) -> str:
@@ -204,12 +234,12 @@ class _Reader(FieldReader):
         name = self.text(fields, "name") or ""
         if not _SLUG.fullmatch(name):
             self.problem(
-                fields["name"].line, f"{name!r} is not a name", "use up to 40 small letters, digits and hyphens"
+                fields["name"].line, f"{shown(name)} is not a name", "use up to 40 small letters, digits and hyphens"
             )
         return name
 
 
 def _parse_count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{text!r} is not a number of GPUs; write a whole number such as 1")
+    if not _GPU_COUNT.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not a number of GPUs; write a whole number from 1 to 99")
     return int(text)

@@ -3,9 +3,12 @@
 import re
 from decimal import Decimal
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
-_CPU = re.compile(r"(\d+(?:\.\d+)?)(m)?")
+# Twelve digits: more is a mistake, and no number that follows can then overflow what it goes into.
+_NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,6})?)"
+_SIZE = re.compile(_NUMBER + r"\s*([KMGT]i?)?B?")
+_DURATION = re.compile(_NUMBER + r"\s*(s|m|h|d)?")
+_CPU = re.compile(_NUMBER + r"(m)?")
+_LEAST_CPU = 0.001  # Kubernetes counts in thousandths
 # Kubernetes tells G (10^9) from Gi (2^30); JupyterHub and docker users expect G to be 2^30, and so do our profiles.
 _SIZE_FACTOR = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _DURATION_FACTOR = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -17,7 +20,7 @@ def parse_size(text: str | int) -> int:
         return _positive(text, "a size")
     match = _SIZE.fullmatch(str(text).strip())
     if not match:
-        raise ValueError(f"{text!r} is not a size; write it such as 8G, 512M or a number of bytes")
+        raise ValueError(f"{_short(text)} is not a size; write it such as 8G, 512M or a number of bytes")
     unit = (match[2] or "").removesuffix("i")
     return _positive(int(Decimal(match[1]) * _SIZE_FACTOR[unit]), "a size")
 
@@ -28,16 +31,17 @@ def parse_duration(text: str | int) -> int:
         return _positive(text, "a duration")
     match = _DURATION.fullmatch(str(text).strip())
     if not match:
-        raise ValueError(f"{text!r} is not a duration; write it such as 45m, 2h, 1d or a number of seconds")
+        raise ValueError(f"{_short(text)} is not a duration; write it such as 45m, 2h, 1d or a number of seconds")
     return _positive(int(Decimal(match[1]) * _DURATION_FACTOR[match[2] or "s"]), "a duration")
 
 
 def parse_cpu(text: str | float) -> float:
     """Cores of `2`, `0.5`, `500m`. Raises `ValueError` otherwise."""
     match = _CPU.fullmatch(str(text).strip()) if not isinstance(text, bool) else None
-    if not match or float(match[1]) <= 0:
-        raise ValueError(f"{text!r} is not an amount of CPU; write it such as 2, 0.5 or 500m")
-    return float(match[1]) / (1000 if match[2] else 1)
+    cores = float(match[1]) / (1000 if match[2] else 1) if match else 0.0
+    if cores < _LEAST_CPU:
+        raise ValueError(f"{_short(text)} is not an amount of CPU; write it such as 2, 0.5 or 500m")
+    return cores
 
 
 def format_size(size: int) -> str:
@@ -66,7 +70,11 @@ def format_cpu(cores: float) -> str:
     return f"{cores:g} CPU"
 
 
+def _short(text: object) -> str:
+    return repr(text)[:60]
+
+
 def _positive(value: int, what: str) -> int:
     if value <= 0:
-        raise ValueError(f"{value} is not {what}; it must be more than zero")
+        raise ValueError(f"{value} is not {what}; write a number above zero")
     return value

@@ -10,7 +10,8 @@ import yaml
 from .quantities import parse_duration
 
 Value = TypeVar("Value")
-_MAX_BYTES = 256 * 1024
+_MAX_DEPTH = 20  # composing a node is recursive
+_MAX_SHOWN = 60  # characters of what somebody wrote, in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +25,49 @@ class Field:
 class FieldReader:
     """Base of a reader of one kind of file. `problems` has a line `source:line: what is wrong; what would be right.`"""
 
+    max_bytes = 256 * 1024
+    when_too_large = "describe fewer profiles"
+    when_empty = "start it with profiles:"
+
     def __init__(self, source: str) -> None:
-        self.problems: list[str] = []
+        self._found: list[tuple[int, str]] = []
         self._source = source
 
+    @property
+    def problems(self) -> list[str]:
+        """Every mistake found so far, in the order of the file."""
+        return [text for _, text in sorted(self._found, key=lambda found: found[0])]
+
     def compose(self, text: str) -> yaml.Node | None:
-        if len(text.encode("utf-8", "replace")) > _MAX_BYTES:
-            self.problem(1, f"the file is larger than {_MAX_BYTES // 1024} KB", "describe fewer profiles")
+        if len(text.encode("utf-8", "replace")) > self.max_bytes:
+            self.problem(1, f"the file is larger than {self.max_bytes // 1024} KB", self.when_too_large)
             return None
         try:
-            for event in yaml.parse(text, Loader=yaml.SafeLoader):
-                if isinstance(event, yaml.AliasEvent):  # also what a "billion laughs" file is made of
-                    self.problem(line_of(event), "aliases (*name) are not read", "write the value out")
-                    return None
+            if not self._is_bounded(text):
+                return None
             root = yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            what = getattr(error, "problem", None) or "it cannot be read"
-            self.problem(mark.line + 1 if mark else 1, f"this is not YAML: {what}", "check indentation and colons")
+            position = getattr(error, "position", 0)  # of a character that no YAML file may have
+            line = mark.line + 1 if mark else text.count("\n", 0, position) + 1
+            what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+            self.problem(line, f"this is not YAML: {what}", "check indentation, colons and quotes")
             return None
         if root is None:
-            self.problem(1, "the file is empty", "start it with profiles:")
+            self.problem(1, "the file is empty", self.when_empty)
         return root
+
+    def _is_bounded(self, text: str) -> bool:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):  # also what a "billion laughs" file is made of
+                self.problem(line_of(event), "aliases (*name) are not read", "write the value out")
+                return False
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                self.problem(line_of(event), f"values are nested deeper than {_MAX_DEPTH}", "write fewer brackets")
+                return False
+        return True
 
     def text(self, fields: Mapping[str, Field], key: str) -> str | None:
         if key not in fields:
@@ -92,13 +114,15 @@ class FieldReader:
             return {}
         fields: dict[str, Field] = {}
         for key, value in node.value:
-            name = str(key.value)
-            if name not in known:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name is None:
+                self.problem(line_of(key), f"{what} has a key that is not text", f"the keys are: {', '.join(known)}")
+            elif name not in known:
                 close = difflib.get_close_matches(name, known, 1)
                 right = f"did you mean {close[0]!r}?" if close else f"the keys are: {', '.join(known)}"
-                self.problem(line_of(key), f"{what} has no key {name!r}", right)
+                self.problem(line_of(key), f"{what} has no key {shown(name)}", right)
             elif name in fields:
-                self.problem(line_of(key), f"{name!r} stands twice", f"keep the one in line {fields[name].line}")
+                self.twice(line_of(key), name, fields[name].line)
             else:
                 fields[name] = Field(line_of(key), value)
         return fields
@@ -121,12 +145,23 @@ class FieldReader:
         for node, name in named:
             if name in first:
                 self.problem(
-                    line_of(node), f"a second {what} is named {name!r}", f"rename it; line {first[name]} has it"
+                    line_of(node),
+                    f"a second {what} is named {shown(name)}",
+                    f"rename it: the {what} in line {first[name]} has that name",
                 )
             first.setdefault(name, line_of(node))
 
+    def twice(self, line: int, name: str, first: int) -> None:
+        self.problem(line, f"{shown(name)} stands twice", f"keep one of them; the other is in line {first}")
+
     def problem(self, line: int, wrong: str, right: str) -> None:
-        self.problems.append(f"{self._source}:{line}: {wrong}; {right}.".replace("?.", "?"))
+        end = "" if right.endswith("?") else "."
+        self._found.append((line, f"{self._source}:{line}: {wrong}; {right}{end}"))
+
+
+def shown(text: str) -> str:
+    """`text` in quotes, cut where it is too long for a message, nothing in it but printable characters."""
+    return repr(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}...")
 
 
 def line_of(node: Any) -> int:

@@ -69,6 +69,7 @@ lab-tools: $(DEV_ENV)/.complete
 test: $(DEV_ENV)/.complete lab-tools ## every test, on the newest JupyterHub and on 5.5
 	$(DEV_ENV)/bin/python -m pytest $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory test-hub5
+	@$(DEV_ENV)/bin/python -m tests.lab.other_pythons
 
 test-hub5: $(HUB5_ENV)/.complete ## all but the browser tests, on JupyterHub 5.5
 	$(HUB5_ENV)/bin/python -m pytest tests/unit tests/contracts tests/integration $(PYTEST_ARGS)

@@ -6,6 +6,7 @@ Only the writer thread places and removes files here, so that a check against th
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -54,12 +55,12 @@ class BlobFolder:
             names = (entry.name for entry in os.scandir(folder) if len(entry.name) == 64)
             yield [bytes.fromhex(name) for name in names if set(name) <= set("0123456789abcdef")]
 
-    def drop_abandoned(self, now: float) -> int:
-        """Remove uploads that began more than a day ago; how many."""
+    def drop_abandoned(self) -> int:
+        """Remove uploads that nobody wrote to for a day, by the clock that stamps files; how many."""
         dropped = 0
         for entry in self._incoming.iterdir():
             with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
-                if now - entry.stat().st_mtime > _TOO_LONG_UNDER_WAY:
+                if time.time() - entry.stat().st_mtime > _TOO_LONG_UNDER_WAY:
                     entry.unlink()
                     dropped += 1
         return dropped

@@ -7,7 +7,6 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -58,6 +57,10 @@ class Engine:
             connection.close()
         os.close(self._lock)
 
+    async def swept(self) -> None:
+        """Wait until what an earlier crash left is gone."""
+        await asyncio.shield(self._sweeping)
+
     async def ask(
         self,
         question: Callable[Concatenate[sqlite3.Connection, P], R],
@@ -90,9 +93,9 @@ class Engine:
             else:  # cancelled: the thread still uses it
                 reading.add_done_callback(lambda _: os.close(descriptor))
 
-    async def drop_abandoned(self, now: datetime) -> None:
+    async def drop_abandoned(self) -> None:
         """Remove uploads that nobody has written to for a day."""
-        dropped = await self._in_thread("be swept", self.blobs.drop_abandoned, now.timestamp())
+        dropped = await self._in_thread("be swept", self.blobs.drop_abandoned)
         if dropped:
             self._log.info("Removed %d uploads that were never finished", dropped)
 

@@ -15,11 +15,13 @@ def as_unavailable(task: str) -> Iterator[None]:
     """`StoreUnavailable` with a sentence instead of an error of the disk or of SQLite."""
     try:
         yield
-    except OSError as error:
-        raise StoreUnavailable(f"The version store could not {task}: {_reason(error)}.") from error
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"The version store could not {task}: {error}.") from error
+    except (OSError, sqlite3.Error) as error:
+        raise unavailable(task, error) from error
 
 
-def _reason(error: OSError) -> str:
-    return "the disk is full" if error.errno in _FULL else error.strerror or type(error).__name__
+def unavailable(task: str, error: OSError | sqlite3.Error) -> StoreUnavailable:
+    """The sentence for an error of the disk or of SQLite; it names no file of the store."""
+    reason: object = error
+    if isinstance(error, OSError):
+        reason = "the disk is full" if error.errno in _FULL else error.strerror or type(error).__name__
+    return StoreUnavailable(f"The version store could not {task}: {reason}.")

@@ -175,7 +175,7 @@ class LocalVersionStore(LoggingConfigurable):
             if following is None:
                 break
             file = following
-        await engine.drop_abandoned(now)
+        await engine.drop_abandoned()
         return removed
 
     async def owners(self) -> list[str]:

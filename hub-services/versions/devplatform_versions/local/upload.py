@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ from .changes import Content, add
 from .database import INLINE_BYTES
 from .failures import as_unavailable
 from .grants import Granted
-from .writer import Writer
+from .writer import Batch, Writer
 
 R = TypeVar("R")
 _FLUSH_BYTES = 1024 * 1024
@@ -51,31 +52,40 @@ class LocalUploadSink:
             raise UploadMismatch(f"it is longer than the {self._granted.size} bytes that were announced")
         self._buffer += chunk
         if len(self._buffer) >= _FLUSH_BYTES:
-            await self._in_thread(self._flush)
+            try:
+                await self._in_thread(self._flush)
+            except BaseException:  # cancelled, or the disk is full: nothing more can come of it
+                await self.abort()
+                raise
 
     async def commit(self) -> Version:
         """The new version, durable, if the bytes are those of the grant and the precondition still holds."""
         if self._ended:
             raise UploadMismatch("it has ended already")
         try:
-            if self._received != self._granted.size:
-                raise UploadMismatch(f"{self._received} of {self._granted.size} bytes arrived")
-            if self._granted.size <= INLINE_BYTES:
-                inline = bytes(self._buffer)
-                self._hash.update(inline)
-                content = Content(self._verified(), self._received, inline=inline)
-            else:
-                await self._in_thread(self._finish)
-                content = Content(self._verified(), self._received, incoming=self._path)
-            return await self._writer.run(lambda batch: add(batch, self._granted, content))
-        finally:
+            content = await self._checked_content()
+        except BaseException:
             await self.abort()
+            raise
+        # From here on the file is the writer's: whoever gives up waiting must not take it away under it.
+        self._ended = self._dropped = True
+        return await self._writer.run(partial(_add, granted=self._granted, content=content))
 
     async def abort(self) -> None:
         """Let go of everything that did not become a version."""
         self._ended = True
         if self._granted.size > INLINE_BYTES and not self._dropped:
             await asyncio.shield(self._in_thread(self._drop))
+
+    async def _checked_content(self) -> Content:
+        if self._received != self._granted.size:
+            raise UploadMismatch(f"{self._received} of {self._granted.size} bytes arrived")
+        if self._granted.size <= INLINE_BYTES:
+            inline = bytes(self._buffer)
+            self._hash.update(inline)
+            return Content(self._verified(), self._received, inline=inline)
+        await self._in_thread(self._finish)
+        return Content(self._verified(), self._received, incoming=self._path)
 
     def _verified(self) -> bytes:
         digest = self._hash.digest()
@@ -122,3 +132,11 @@ class LocalUploadSink:
     async def _in_thread(self, work: Callable[[], R]) -> R:
         with as_unavailable("keep an upload"):
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _add(batch: Batch, granted: Granted, content: Content) -> Version:
+    try:
+        return add(batch, granted, content)
+    finally:
+        if content.incoming is not None:
+            content.incoming.unlink(missing_ok=True)  # when it was not needed, or not wanted

@@ -14,7 +14,7 @@ from devplatform_hub.core.errors import PublicError
 
 from ..ports import StoreUnavailable
 from .blobs import BlobFolder, make_durable
-from .failures import as_unavailable
+from .failures import as_unavailable, unavailable
 
 R = TypeVar("R")
 _MOST_IN_A_BATCH = 256
@@ -162,16 +162,16 @@ class Writer:
 
 
 def _apply(item: _Waiting, batch: Batch) -> None:
-    """Run one change so that its failure undoes only itself; errors that end the transaction go up."""
+    """Run one change so that its failure undoes only itself; what SQLite cannot do ends the whole transaction."""
     connection = batch.connection
     connection.execute("SAVEPOINT change")
     placed = len(batch.placed)
     try:
         item.result = item.change(batch)
-    except PublicError as error:
-        item.error = error
+    except (PublicError, OSError) as error:
         connection.execute("ROLLBACK TO change")
         batch.freed.extend(batch.placed[placed:])
+        item.error = unavailable("write", error) if isinstance(error, OSError) else error
     connection.execute("RELEASE change")
 
 

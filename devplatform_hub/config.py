@@ -19,11 +19,13 @@ def setup(c: Any, *, services: Iterable[HubService] = SERVICES) -> None:
     chosen = list(services)
     c.JupyterHub.load_roles = roles(chosen)
     c.Spawner.server_token_scopes = server_scopes(chosen)
-    # A server says itself when it was last used. The proxy would count every byte of an open, unwatched tab.
+    # A server reports itself when kernels, terminals and editors were last used. The proxy sees bytes only: the
+    # heartbeat of a tab that nobody looks at would keep an unused server alive for ever.
     c.JupyterHub.last_activity_interval = _TEN_YEARS
     c.JupyterHub.template_paths = [str(Path(__file__).parent / "hub_templates")]
+    # The hub's own Content-Security-Policy (frame-ancestors 'none') stays: naming one here would replace it.
     c.JupyterHub.tornado_settings = {
-        "headers": {"Content-Security-Policy": "frame-ancestors 'self'", "X-Content-Type-Options": "nosniff"}
+        "headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "strict-origin-when-cross-origin"}
     }
 
 
@@ -42,9 +44,11 @@ class Machine:
     proxy_command: tuple[str, ...]
     node: str = ""
     code_server: str = ""
+    mark: str = ""
+    """What every process of this platform carries in its environment (embedded.leftovers)."""
     debug: bool = False
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Traits that a test or an operator sets last: {"EmbeddedSpawner": {"start_timeout": 30}}."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Traits that an operator sets on top, by class: {"EmbeddedSpawner": {"start_timeout": 30}}."""
 
     @property
     def origin(self) -> str:
@@ -74,36 +78,30 @@ def setup_machine(c: Any, machine: Machine) -> None:
     c.EmbeddedSpawner.session_python = machine.session_python
     c.EmbeddedSpawner.node = machine.node
     c.EmbeddedSpawner.code_server = machine.code_server
+    c.EmbeddedSpawner.environment = {"DEVPLATFORM_MACHINE": machine.mark}
     for name, traits in machine.settings.items():
         for trait, value in traits.items():
-            setattr(c[name], trait, value)
+            c[name][trait] = value
 
 
 def _machine_services(machine: Machine, data: Path) -> list[dict[str, Any]]:
-    arguments = {
-        VERSIONS.name: [f"--LocalVersionStore.root={data / 'versions'}"],
-        MLFLOW.name: [
-            f"--MlflowProxyApp.mlflow_python={machine.mlflow_python}",
-            f"--MlflowProxyApp.data_folder={data / 'mlflow'}",
-        ],
-        CULLER.name: [f"--CullerApp.profiles_file={data / 'profiles.yaml'}"],
+    arguments: dict[str, dict[str, Mapping[str, Any]]] = {
+        VERSIONS.name: {"LocalVersionStore": {"root": data / "versions"}},
+        MLFLOW.name: {"MlflowProxyApp": {"mlflow_python": machine.mlflow_python, "data_folder": data / "mlflow"}},
+        CULLER.name: {"CullerApp": {"profiles_file": data / "profiles.yaml"}},
     }
-    environment = {"DEVPLATFORM_AUDIT_FILE": str(data / "logs" / "audit.jsonl")}
-    entries = []
-    for service in SERVICES:
-        extra = [
-            f"--{name}.{trait}={value}"
-            for name, traits in machine.settings.items()
-            if name in ("CullerApp", "MlflowProxyApp", "VersionsApp") and name.lower().startswith(service.name[:4])
-            for trait, value in traits.items()
-        ]
-        entries.append(
-            managed(
-                service,
-                python=machine.python,
-                port=machine.service_ports.get(service.name, 0),
-                arguments=[*arguments[service.name], *extra],
-                environment=environment,
-            )
+    environment = {"DEVPLATFORM_AUDIT_FILE": str(data / "logs" / "audit.jsonl"), "DEVPLATFORM_MACHINE": machine.mark}
+    return [
+        managed(
+            service,
+            python=machine.python,
+            port=machine.service_ports.get(service.name, 0),
+            arguments=[
+                f"--{name}.{trait}={value}"
+                for name in service.classes
+                for trait, value in {**arguments[service.name].get(name, {}), **machine.settings.get(name, {})}.items()
+            ],
+            environment=environment,
         )
-    return entries
+        for service in SERVICES
+    ]

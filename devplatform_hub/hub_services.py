@@ -11,12 +11,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class HubService:
-    """One service: `scopes` is all that its own token may do at the hub, `has_pages` whether people visit it."""
+    """One service: `scopes` is all that its own token may do at the hub, `has_pages` whether people visit it.
+
+    `classes` are the traitlets classes that its process reads settings for, from its command line.
+    """
 
     name: str
     module: str
     title: str
     has_pages: bool
+    classes: tuple[str, ...]
     scopes: tuple[str, ...] = ()
 
     @property
@@ -25,10 +29,17 @@ class HubService:
         return f"access:services!service={self.name}"
 
 
-VERSIONS = HubService("versions", "devplatform_versions", "File versions", has_pages=True)
-MLFLOW = HubService("mlflow", "devplatform_mlflow_proxy", "MLflow", has_pages=True)
+VERSIONS = HubService(
+    "versions", "devplatform_versions", "File versions", has_pages=True, classes=("VersionsApp", "LocalVersionStore")
+)
+MLFLOW = HubService("mlflow", "devplatform_mlflow_proxy", "MLflow", has_pages=True, classes=("MlflowProxyApp",))
 CULLER = HubService(
-    "culler", "devplatform_culler", "Culler", has_pages=False, scopes=("list:users", "read:servers", "delete:servers")
+    "culler",
+    "devplatform_culler",
+    "Culler",
+    has_pages=False,
+    classes=("CullerApp",),
+    scopes=("list:users", "read:servers", "delete:servers"),
 )
 SERVICES = (VERSIONS, MLFLOW, CULLER)
 

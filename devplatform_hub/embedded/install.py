@@ -10,8 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,12 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..core.errors import PublicError
+from .progress import Progress
 
 LOCKS = Path(str(files("devplatform_hub.embedded") / "locks"))
 _OUR_PACKAGES = ("devplatform_hub", "devplatform_versions", "devplatform_culler", "devplatform_mlflow_proxy")
 _COMPLETE = ".complete"
 _PROGRAMS = {"proxy": "configurable-http-proxy", "editor": "code-server"}
-Report = Callable[[str], None]
 
 
 def default_cache() -> Path:
@@ -54,7 +53,7 @@ class Toolbox:
         return self.node_folder(name) / "node_modules" / ".bin" / _PROGRAMS[name]
 
     def has_environment(self, name: str) -> bool:
-        return (self.environment(name) / _COMPLETE).exists()
+        return (self.environment(name) / _COMPLETE).exists() and self.python(name).exists()
 
     def has_program(self, name: str) -> bool:
         return self.program(name).exists()
@@ -72,12 +71,12 @@ def node_binary() -> Path:
     return Path(spec.origin).parent / "bin" / "node"
 
 
-def install_environment(toolbox: Toolbox, name: str, report: Report) -> Path:
+def install_environment(toolbox: Toolbox, name: str, progress: Progress) -> Path:
     """The interpreter of environment `name`, built if it is missing. Raises `PublicError` (`install-failed`)."""
     target = toolbox.environment(name)
     with _lock(target):
         if not toolbox.has_environment(name):
-            with _step(f"Installing the {name} environment", report):
+            with progress.step(f"Installing the {name} environment"):
                 _build_environment(target, name)
     return toolbox.python(name)
 
@@ -97,14 +96,14 @@ def link_packages(environment: Path) -> None:
         link.symlink_to(source)
 
 
-def install_program(toolbox: Toolbox, name: str, report: Report) -> Path:
+def install_program(toolbox: Toolbox, name: str, progress: Progress) -> Path:
     """The Node.js program of lock `name`, which is built if it is missing. Raises `PublicError`."""
     target = toolbox.node_folder(name)
     with _lock(target):
         if not toolbox.has_program(name):
             if name == "editor":
                 check_compiler()
-            with _step(f"Installing {_PROGRAMS[name]}", report):
+            with progress.step(f"Installing {_PROGRAMS[name]}"):
                 _build_program(target, name)
     return toolbox.program(name)
 
@@ -124,34 +123,42 @@ def check_compiler() -> None:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what would slow or mislead a child: it may write .pyc files and has no virtualenv."""
+    """Our environment as the parts of the platform should have it.
+
+    They may write .pyc files, take no other Python's modules, and never ask a company's web proxy for loopback.
+    """
     dropped = {"PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"}
-    return {name: value for name, value in os.environ.items() if name not in dropped}
+    environment = {name: value for name, value in os.environ.items() if name not in dropped}
+    for name in ("no_proxy", "NO_PROXY"):
+        known = [host for host in environment.get(name, "").split(",") if host]
+        environment[name] = ",".join(dict.fromkeys([*known, "127.0.0.1", "localhost"]))
+    return environment
 
 
 def _build_environment(target: Path, name: str) -> None:
     uv = [sys.executable, "-m", "uv", "--quiet"]
+    what = f"The {name} environment"
     shutil.rmtree(target, ignore_errors=True)
     # A virtual environment knows its own path, so it is built in place; the mark is the last thing that appears.
     python = str(target / "bin" / "python")
-    _run([*uv, "venv", "--python", _base_python(), str(target)], name)
+    _run([*uv, "venv", "--python", sys.executable, str(target)], what)
     lock = str(LOCKS / f"{name}.txt")
-    _run([*uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python, lock], name)
+    _run([*uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python, lock], what)
     (target / _COMPLETE).touch()
 
 
 def _build_program(target: Path, name: str) -> None:
     node = node_binary()
     package = node.parent.parent
-    staging = target.with_name(f".{target.name}.{os.getpid()}")
-    shims = staging.with_name(f"{staging.name}.bin")
+    staging = target.with_name(f".{target.name}.new")  # we hold its lock: what is there was left by a killed build
+    shims = target.with_name(f".{target.name}.bin")
     shutil.rmtree(staging, ignore_errors=True)
+    shutil.rmtree(shims, ignore_errors=True)
     try:
         staging.mkdir(parents=True)
-        shims.mkdir(exist_ok=True)
+        shims.mkdir()
         for lock in ("package.json", "package-lock.json"):
             shutil.copy(LOCKS / name / lock, staging)
-        (shims / "node").unlink(missing_ok=True)
         (shims / "node").symlink_to(node)
         # The wheel's own npm is a copied symlink that cannot find its modules; scripts must find one that works.
         for tool in ("npm", "npx"):
@@ -191,10 +198,6 @@ def _run(command: list[str], what: str, cwd: Path | None = None, env: dict[str, 
     )
 
 
-def _base_python() -> str:
-    return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
-
-
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
@@ -205,11 +208,3 @@ def _lock(target: Path) -> Iterator[None]:
     with target.with_name(f".{target.name}.lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _step(text: str, report: Report) -> Iterator[None]:
-    report(f"{text} ...")
-    started = time.monotonic()
-    yield
-    report(f"{text}: done in {time.monotonic() - started:.0f} s")

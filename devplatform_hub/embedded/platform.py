@@ -1,14 +1,15 @@
 """Starting and stopping the hub process of one machine. It starts everything else: proxy, services and servers."""
 
+import http.client
 import json
 import os
+import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,30 +20,53 @@ import psutil
 from ..config import Machine
 from ..core.errors import PublicError
 from ..hub_services import SERVICES
+from . import leftovers
 from .install import Toolbox, clean_environment, node_binary
-from .jupyterhub_config import SETTINGS_VARIABLE
 from .state import DataFolder, RunningPlatform, find_running, record, write_atomically
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 45.0  # the hub gives every server its time to save and end
+# Below the range that the kernel takes the ports of outgoing connections from: nobody gets ours in between.
+_INTERNAL_PORTS = range(20000, 32000)
+_LOG_BYTES = 20 * 2**20
 
 
 def check_port(port: int) -> None:
-    """Raises `PublicError` (`port-in-use`) naming the program that has the port, where that can be known."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Raises `PublicError`: `port-in-use` naming the program that has it where that is known, or `port-forbidden`."""
+    try:
+        _probe(port)
+    except PermissionError:
+        raise PublicError(
+            f"Port {port} may not be used by your account.", code="port-forbidden", hint="Choose one above 1023."
+        ) from None
+    except OSError:
+        holder = leftovers.describe_listener(port)
+        raise PublicError(
+            f"Port {port} is in use{f' by {holder}' if holder else ''}.",
+            code="port-in-use",
+            hint=f"Stop it, or choose another port: devplatform up --port {port + 1} (make up PORT={port + 1}).",
+        ) from None
+
+
+def check_database(data: DataFolder) -> None:
+    """Raises `PublicError` (`database-broken`) when the hub's database cannot be read."""
+    if not data.database.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"{data.database.as_uri()}?mode=ro", uri=True)
         try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            raise PublicError(
-                f"Port {port} may not be used by your account.", code="port-forbidden", hint="Choose one above 1023."
-            ) from None
-        except OSError:
-            raise PublicError(
-                f"Port {port} is in use{_holder(port)}.",
-                code="port-in-use",
-                hint="Stop that program, or choose another port: devplatform up --port 8001 (make up PORT=8001).",
-            ) from None
+            problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        problem = str(error)
+    if problem != "ok":
+        raise PublicError(
+            f"The hub's database {data.database} is broken: {problem}.",
+            code="database-broken",
+            hint="Put a copy of it back, or move it away: people, files, versions and runs are kept elsewhere "
+            "and only sign-ins and running servers are forgotten. Nothing was changed.",
+        )
 
 
 def describe(
@@ -51,39 +75,42 @@ def describe(
     port: int,
     *,
     session_python: Path | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
     debug: bool = False,
 ) -> Machine:
-    """This machine with fresh loopback ports for the parts that nobody visits directly."""
+    """This machine. Ports that nobody visits directly stay what they were, so that servers which outlive a crash
+    of the hub find it again."""
     names = ["hub", "proxy-api", *(service.name for service in SERVICES if service.has_pages)]
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    ports = _internal_ports(names, data.remembered_ports(), taken={port})
     node = node_binary()
     return Machine(
         data=str(data.root),
-        port=port,
+        port=port or _internal_ports(["public"], {}, taken=set(ports.values()))["public"],
         hub_port=ports.pop("hub"),
         proxy_api_port=ports.pop("proxy-api"),
         service_ports=ports,
         python=sys.executable,
-        session_python=str(session_python or toolbox.python("session")),
+        session_python=str(session_python.absolute() if session_python else toolbox.python("session")),
         mlflow_python=str(toolbox.python("mlflow")),
         proxy_command=(str(node), str(toolbox.program("proxy").resolve())),
         node=str(node),
         code_server=str(toolbox.program("editor")),
-        settings=dict(settings or {}),
+        mark=str(data.machine_file),
+        settings=settings or {},
         debug=debug,
     )
 
 
 def start(data: DataFolder, machine: Machine) -> RunningPlatform:
     """The hub, answering at its login page. Raises `PublicError` (`start-failed`) with the log's last words."""
-    settings = data.run / "machine.json"
-    write_atomically(settings, json.dumps(asdict(machine)))
+    write_atomically(data.machine_file, json.dumps(asdict(machine)))
     log = data.logs / "hub.log"
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_name("hub.log.1"))
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     started_at = os.fstat(descriptor).st_size
     environment = clean_environment() | {
-        SETTINGS_VARIABLE: str(settings),
+        leftovers.MARK: str(data.machine_file),
         "DEVPLATFORM_AUDIT_FILE": str(data.logs / "audit.jsonl"),
     }
     config = Path(__file__).with_name("jupyterhub_config.py")
@@ -97,91 +124,95 @@ def start(data: DataFolder, machine: Machine) -> RunningPlatform:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches `devplatform`, which then stops the hub in order
         )
-    process = psutil.Process(hub.pid)
-    running = RunningPlatform(hub.pid, process.create_time(), machine.origin, str(log))
+    running = RunningPlatform(hub.pid, psutil.Process(hub.pid).create_time(), machine.origin, str(log))
     record(data, running)
-    if not _wait_until_answering(hub, machine.origin):
+    try:
+        answers = _wait_until_answering(hub, machine.port)
+    except BaseException:  # Ctrl-C while it starts
         stop(data)
-        raise PublicError(
-            f"The platform did not start: {_last_words(log, started_at)}",
-            code="start-failed",
-            hint=f"The whole story is in {log}.",
-        )
+        raise
+    if not answers:
+        stop(data)
+        raise _why_not_started(log, started_at)
     return running
 
 
 def stop(data: DataFolder) -> bool:
-    """End the platform of this folder and every process it started. False when nothing ran."""
+    """End the platform of this folder and every process it started, also after a crash. False when nothing ran."""
     running = find_running(data)
-    if running is None:
-        data.process_file.unlink(missing_ok=True)
-        return False
-    process = running.process()
+    process = running.process() if running else None
+    family: list[psutil.Process] = []
     if process is not None:
-        family = [process, *_descendants(process)]
+        family = leftovers.find_family(process)
         process.send_signal(signal.SIGTERM)
-        _, alive = psutil.wait_procs([process], timeout=_STOP_TIMEOUT)
-        family += _descendants(process) if alive else []
-        _end([*alive, *family[1:]])
+        psutil.wait_procs([process], timeout=_STOP_TIMEOUT)
+    left = {*(p for p in family if p.is_running()), *leftovers.find_marked(str(data.machine_file))}
+    leftovers.end(left)
     data.process_file.unlink(missing_ok=True)
+    return process is not None or bool(left)
+
+
+def end_leftovers(data: DataFolder) -> int:
+    """End what a killed hub left behind, but not people's servers, which the next hub takes over. How many ended."""
+    left = leftovers.find_marked(str(data.machine_file), sessions=False)
+    leftovers.end(left)
+    return len(left)
+
+
+def _internal_ports(names: list[str], remembered: Mapping[str, int], taken: set[int]) -> dict[str, int]:
+    chosen: dict[str, int] = {}
+    for name in names:
+        candidates = [remembered[name]] if name in remembered else []
+        candidates += random.SystemRandom().sample(_INTERNAL_PORTS, 200)
+        chosen[name] = next(port for port in candidates if port not in taken and _is_free(port))
+        taken = taken | {chosen[name]}
+    return chosen
+
+
+def _is_free(port: int) -> bool:
+    try:
+        _probe(port)
+    except OSError:
+        return False
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Loopback ports that nothing listens on right now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+def _probe(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
 
 
-def _end(processes: list[psutil.Process]) -> None:
-    """What is still there after the hub ended: first asked, then killed; by process, never by name."""
-    for send in ("terminate", "kill"):
-        processes = [process for process in processes if process.is_running()]
-        for process in processes:
-            try:
-                getattr(process, send)()
-            except psutil.NoSuchProcess:
-                continue
-        _, processes = psutil.wait_procs(processes, timeout=5)
-
-
-def _descendants(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return list(process.children(recursive=True))
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _wait_until_answering(hub: "subprocess.Popen[bytes]", origin: str) -> bool:
+def _wait_until_answering(hub: "subprocess.Popen[bytes]", port: int) -> bool:
     deadline = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < deadline and hub.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)  # never through a proxy of the system
         try:
-            with urllib.request.urlopen(f"{origin}/hub/login", timeout=5) as answer:  # noqa: S310 - our own loopback
-                if answer.status == 200:
-                    return True
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+            connection.request("GET", "/hub/login")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return True
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.05)
     return False
 
 
-def _last_words(log: Path, offset: int) -> str:
+def _why_not_started(log: Path, offset: int) -> PublicError:
     with log.open("rb") as stream:
         stream.seek(offset)
-        lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
-
-
-def _holder(port: int) -> str:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
-    except psutil.Error:
-        return ""
-    return ""
+        said = stream.read().decode("utf-8", "replace")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if "Can't locate revision" in said:
+        return PublicError(
+            "The hub's database was written by a newer JupyterHub.",
+            code="data-too-new",
+            hint="Use that release, or choose another folder with --data. Nothing was lost.",
+        )
+    if "No space left on device" in said or "disk is full" in said:
+        return PublicError(
+            "The disk is full.", code="disk-full", hint="Free some space and start it again. Nothing was lost."
+        )
+    last = lines[-1][:300] if lines else "it said nothing"
+    return PublicError(f"The platform did not start: {last}", code="start-failed", hint=f"The whole story is in {log}.")

@@ -1,8 +1,11 @@
 """The one folder that holds everything a machine's platform knows, and the record of what is running from it."""
 
+import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +37,10 @@ class DataFolder:
         return self.root / "hub"
 
     @property
+    def database(self) -> Path:
+        return self.hub / "jupyterhub.sqlite"
+
+    @property
     def people(self) -> Path:
         return self.root / "people"
 
@@ -56,6 +63,20 @@ class DataFolder:
     @property
     def process_file(self) -> Path:
         return self.run / "platform.json"
+
+    @property
+    def machine_file(self) -> Path:
+        """The settings that the hub process reads; its path marks every process of this platform."""
+        return self.run / "machine.json"
+
+    def remembered_ports(self) -> dict[str, int]:
+        """The internal ports of the last start, by the name of the part; empty when there was none."""
+        try:
+            last = json.loads(self.machine_file.read_text("utf-8"))
+            ports = {"hub": last["hub_port"], "proxy-api": last["proxy_api_port"], **last["service_ports"]}
+            return {str(name): int(port) for name, port in ports.items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
 
 def open_data(root: Path) -> DataFolder:
@@ -132,6 +153,21 @@ class RunningPlatform:
             return process if alive and abs(process.create_time() - self.created) < 1 else None
         except psutil.NoSuchProcess:
             return None
+
+
+@contextmanager
+def starting(data: DataFolder) -> Iterator[None]:
+    """The right to start the platform of this folder. Raises `PublicError` (`starting-already`) when another has it."""
+    with (data.run / "start.lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PublicError(
+                f"Another `devplatform up` is starting the platform of {data.root}.",
+                code="starting-already",
+                hint="Wait for it, or stop it with Ctrl-C where it runs.",
+            ) from None
+        yield
 
 
 def record(data: DataFolder, running: RunningPlatform) -> None:

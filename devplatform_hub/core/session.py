@@ -73,7 +73,8 @@ def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capa
     `option-unknown`, `choice-unavailable`; status 403 where the person may not, 400 where the request is wrong.
     """
     if not access.allowed:
-        raise PublicError("You may not start servers here.", code="access-refused", hint=access.why[0], status=403)
+        hint = f"Your account {access.why[0]}."
+        raise PublicError("You may not start servers here.", code="access-refused", hint=hint, status=403)
     chosen = _choose_profile(request, catalog, access, capabilities)
     editor = _choose_editor(request, chosen)
     choices = _choose_options(request, chosen)

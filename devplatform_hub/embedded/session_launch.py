@@ -71,4 +71,4 @@ def command(plan: SessionPlan, key: str, state: Path, enforcement: Enforcement, 
         limits += ["--cgroup", str(enforcement.parent / f"devplatform-{key}")]
     supervisor = [session_python, "-m", "devplatform_hub.embedded.session", "--state", str(state), *limits, "--"]
     root = ["--allow-root"] if os.geteuid() == 0 else []
-    return [*supervisor, session_python, "-m", "devplatform_hub.embedded.singleuser", *root]
+    return [*supervisor, session_python, "-m", "jupyterhub.singleuser", *root]

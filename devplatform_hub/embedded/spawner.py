@@ -180,7 +180,29 @@ class EmbeddedSpawner(LocalProcessSpawner):
         found = process_table.find(self.pid)
         self._started_ticks = found.started if found else 0
         audit.emit("server.start", actor=self.user.name, outcome="allowed", target=self._key, why=plan.profile)
+        await self._wait_until_listening(address)
         return address
+
+    async def _wait_until_listening(self, address: tuple[str, int]) -> None:
+        """Look often while the server loads: the hub's own waiting, which backs off, adds more than a second."""
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(*address)
+            except OSError:
+                if await self.poll() is not None:
+                    why = self._note or "It said nothing."
+                    raise refusal(
+                        PublicError(
+                            f"Your server ended while it was starting. {why}",
+                            code="server-start-failed",
+                            hint="Try again; if it stays so, an administrator finds more in the log of your server.",
+                            status=503,
+                        )
+                    ) from None
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
 
     def _apply(self, plan: SessionPlan, home: Home, gpus: list[int]) -> None:
         self.user_options = self.orm_spawner.user_options = plan.as_user_options()

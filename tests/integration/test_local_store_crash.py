@@ -34,7 +34,7 @@ def write_and_be_killed(root: Path, seed: int, after: float) -> list[dict[str, o
         assert ready == b"ready\n", process.stderr.read().decode()
         lines: list[bytes] = []
         # The pipe must be read all along, or the writer waits for it.
-        reader = threading.Thread(target=lambda out=process.stdout: lines.extend(out))  # type: ignore[misc]
+        reader = threading.Thread(target=lambda out=process.stdout: lines.extend(out))
         reader.start()
         time.sleep(after)
         assert process.poll() is None, process.stderr.read().decode()

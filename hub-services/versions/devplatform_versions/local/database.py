@@ -64,6 +64,7 @@ CREATE INDEX versions_by_file ON versions (file, generation);
 CREATE INDEX versions_by_owner ON versions (owner, generation);
 CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL;
 """
+_TABLE_NAMES = frozenset({"counters", "owners", "folders", "files", "blobs", "versions"})
 
 
 def lock_folder(root: Path) -> int:
@@ -91,22 +92,21 @@ def open_writer(root: Path) -> sqlite3.Connection:
         # Going on would take all content for orphans and sweep it away.
         raise _broken(root, "store.sqlite is missing although there is content")
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would make it readable by all
-    connection = _connect(path)
     try:
-        _check_or_create(connection, root)
-        # FULL: a commit is durable when it returns, also in WAL mode.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA journal_size_limit = 16777216")
+        connection = _connect(path)
+        try:
+            _check_or_create(connection, root)
+            # FULL: a commit is durable when it returns, also in WAL mode.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 16777216")
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.OperationalError:  # a disk that is full or refuses: nothing is wrong with the data
-        connection.close()
         raise
     except sqlite3.DatabaseError as error:
-        connection.close()
         raise _broken(root, str(error)) from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -126,8 +126,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _check_or_create(connection: sqlite3.Connection, root: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if (application, version, tables) == (0, 0, 0):
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if (application, version) == (0, 0) and not tables:
         if next((root / "blobs").glob("*/*"), None) is not None:
             raise _broken(root, "store.sqlite is empty although there is content")
         # One transaction, the marks included: a crash leaves an empty file, which is made again.
@@ -143,7 +143,8 @@ def _check_or_create(connection: sqlite3.Connection, root: Path) -> None:
             hint="Install that release again. Nothing was changed.",
             status=503,
         )
-    connection.execute("SELECT value FROM counters WHERE name = 'generation'").fetchone()
+    elif not tables >= _TABLE_NAMES:
+        raise _broken(root, f"tables are missing in store.sqlite: {', '.join(sorted(_TABLE_NAMES - tables))}")
 
 
 def _broken(root: Path, reason: str) -> PublicError:

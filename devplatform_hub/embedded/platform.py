@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sqlite3
@@ -195,7 +196,7 @@ def _wait_until_answering(hub: "subprocess.Popen[bytes]", port: int) -> bool:
             pass
         finally:
             connection.close()
-        time.sleep(0.05)
+        time.sleep(0.1)
     return False
 
 
@@ -203,7 +204,6 @@ def _why_not_started(log: Path, offset: int) -> PublicError:
     with log.open("rb") as stream:
         stream.seek(offset)
         said = stream.read().decode("utf-8", "replace")
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
     if "Can't locate revision" in said:
         return PublicError(
             "The hub's database was written by a newer JupyterHub.",
@@ -214,5 +214,13 @@ def _why_not_started(log: Path, offset: int) -> PublicError:
         return PublicError(
             "The disk is full.", code="disk-full", hint="Free some space and start it again. Nothing was lost."
         )
-    last = lines[-1][:300] if lines else "it said nothing"
-    return PublicError(f"The platform did not start: {last}", code="start-failed", hint=f"The whole story is in {log}.")
+    return PublicError(
+        f"The platform did not start: {_last_words(said)}", code="start-failed", hint=f"The whole story is in {log}."
+    )
+
+
+def _last_words(said: str) -> str:
+    """What JupyterHub called critical or an error, else the last line that is not the proxy's."""
+    serious = re.findall(r"^\[[CE] [^\]]*\] *(\S.*)$", said, re.MULTILINE)
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "[ConfigProxy]" not in line]
+    return str([*lines[-1:], *serious[-1:]][-1])[:300] if lines else "it said nothing"

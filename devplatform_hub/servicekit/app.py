@@ -142,6 +142,10 @@ class ServiceApp(Application):
     def start(self) -> None:
         """Run until SIGTERM or SIGINT."""
         audit.configure()
+        # What modules of a service log goes where the application's own lines go.
+        modules = logging.getLogger("devplatform")
+        modules.setLevel(self.log_level)
+        modules.handlers = list(self.log.handlers)
         if self.exit_with_parent:
             end_with_parent()
         asyncio.run(self.run_until_told())

@@ -111,6 +111,11 @@ class MlflowHandler(ServiceHandler):
     def on_connection_close(self) -> None:
         if self._upload:
             self._upload.abort()
+        # Tornado 6.6 waits for the end of a streamed body for ever when the client has gone (RequestHandler._execute
+        # expects this error, and nothing sets it), which would keep the handler and its buffers.
+        body = self.request._body_future
+        if not body.done():
+            body.set_exception(StreamClosedError())
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         if self._unread:

@@ -7,7 +7,7 @@ from .model import Access, Answer, Body, Kind, Listing, Ref, Rule
 
 _EXPERIMENT = Ref(Kind.EXPERIMENT, ("experiment_id",))
 _EXPERIMENTS = Ref(Kind.EXPERIMENT, ("experiment_ids[]",))
-_EXPERIMENT_IF_ANY = Ref(Kind.EXPERIMENT, ("experiment_id", "experiment_ids[]"), optional=True)
+_EITHER_EXPERIMENT = Ref(Kind.EXPERIMENT, ("experiment_id", "experiment_ids[]"))
 _RUN = Ref(Kind.RUN, ("run_id", "run_uuid"))
 _RUNS = Ref(Kind.RUN, ("run_ids[]", "run_id[]"))
 _MODEL = Ref(Kind.LOGGED_MODEL, ("model_id",))
@@ -184,7 +184,7 @@ _TRACE_ROUTES = (
 
 # What the UI asks for on its pages about evaluation; nothing of it can be changed through the proxy.
 _EVALUATION_READS = (
-    _get(f"{_R3}scorers/list", _EXPERIMENT_IF_ANY),
+    _get(f"{_R3}scorers/list", _EITHER_EXPERIMENT),
     _get(f"{_R3}datasets/search", _EXPERIMENTS),
     _ask(f"{_R3}datasets/search", _EXPERIMENTS),
     _ask(f"{_R3}issues/search", _EXPERIMENT),

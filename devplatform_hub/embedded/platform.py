@@ -117,7 +117,7 @@ def start(data: DataFolder, machine: Machine) -> RunningPlatform:
     config = Path(__file__).with_name("jupyterhub_config.py")
     with os.fdopen(descriptor, "ab") as output:
         hub = subprocess.Popen(
-            [sys.executable, "-m", "jupyterhub", "-f", str(config)],
+            [sys.executable, "-m", "devplatform_hub.embedded.hub_app", "-f", str(config)],
             cwd=data.hub,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -184,20 +184,35 @@ def _probe(port: int) -> None:
         probe.bind(("127.0.0.1", port))
 
 
+def wait_for_services(machine: Machine, seconds: float) -> list[str]:
+    """The titles of the services that do not answer within this time; empty when all is well."""
+    waiting = {service.title: f"/services/{service.name}/healthz" for service in SERVICES if service.has_pages}
+    deadline = time.monotonic() + seconds
+    while waiting and time.monotonic() < deadline:
+        waiting = {title: path for title, path in waiting.items() if not _answers(machine.port, path)}
+        if waiting:
+            time.sleep(0.2)
+    return list(waiting)
+
+
 def _wait_until_answering(hub: "subprocess.Popen[bytes]", port: int) -> bool:
     deadline = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < deadline and hub.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)  # never through a proxy of the system
-        try:
-            connection.request("GET", "/hub/login")
-            if connection.getresponse().status == http.HTTPStatus.OK:
-                return True
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
+        if _answers(port, "/hub/login"):
+            return True
         time.sleep(0.1)
     return False
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)  # never through a proxy of the system
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _why_not_started(log: Path, offset: int) -> PublicError:

@@ -1,0 +1,29 @@
+"""JupyterHub's own application, with the one change that a quick start on one machine needs."""
+
+from typing import Any
+
+from jupyterhub.app import JupyterHub
+
+
+class MachineHub(JupyterHub):
+    """JupyterHub that opens its login page while the services still load.
+
+    JupyterHub starts managed services one after the other, waits until each answers, and only then serves anything:
+    several seconds for people who want to sign in. `devplatform up` waits for the services instead, and says of one
+    that does not come up; a service that ends is started again by JupyterHub in either case.
+    """
+
+    async def start_service(self, service_name: str, service: Any, ssl_context: Any = None) -> bool:
+        """Start a managed service without waiting for it; True when its process started."""
+        if not service.managed:
+            return bool(await super().start_service(service_name, service, ssl_context))
+        try:
+            await service.start()
+        except OSError:
+            self.log.critical("Service %s cannot be started", service_name, exc_info=True)
+            return False
+        return True
+
+
+if __name__ == "__main__":
+    MachineHub.launch_instance()

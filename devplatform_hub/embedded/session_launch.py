@@ -67,8 +67,14 @@ def environment(
 def command(plan: SessionPlan, key: str, state: Path, enforcement: Enforcement, session_python: str) -> list[str]:
     """The supervisor with the single-user server that it is to run; the hub adds the server's own arguments."""
     limits = ["--cpu", f"{plan.cpu:g}", "--memory", str(plan.memory)]
-    if enforcement.parent is not None:
-        limits += ["--cgroup", str(enforcement.parent / f"devplatform-{key}")]
+    cgroup = cgroup_of(enforcement, key)
+    if cgroup is not None:
+        limits += ["--cgroup", str(cgroup)]
     supervisor = [session_python, "-m", "devplatform_hub.embedded.session", "--state", str(state), *limits, "--"]
     root = ["--allow-root"] if os.geteuid() == 0 else []
     return [*supervisor, session_python, "-m", "jupyterhub.singleuser", *root]
+
+
+def cgroup_of(enforcement: Enforcement, key: str) -> Path | None:
+    """The control group of the server with this key, None where limits are rlimits."""
+    return None if enforcement.parent is None else enforcement.parent / f"devplatform-{key}"

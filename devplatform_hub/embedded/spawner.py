@@ -1,71 +1,57 @@
-"""Servers as processes of this machine: JupyterHub asks, `core.session` decides, `embedded.session` supervises."""
+"""Servers as processes of this machine: `spawning` says what a person gets, `embedded.session` supervises it."""
 
 import asyncio
-import html
 import json
 import os
 import secrets
+import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
 from jupyterhub.spawner import LocalProcessSpawner
-from tornado import web
 from traitlets import Unicode, default
 
-from ..core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
 from ..core.errors import PublicError
-from ..core.identity import parse_group
 from ..core.names import slug
-from ..core.profiles import Capabilities, Catalog, Editor, offers
-from ..core.profiles_yaml import ProfilesError, parse_profiles
-from ..core.session import SessionPlan, parse_request, plan_session
+from ..core.profiles import Capabilities, Editor
+from ..core.session import SessionPlan
 from ..servicekit import audit
-from ..spawn_form import render_form, request_from_form
+from ..spawning import ProfileSpawnerMixin, as_refusal
 from . import process_table
 from .editors import missing_editors, prepare_vscode
 from .home import Home, open_log, prepare_home, prepare_state
-from .limits import choose_enforcement
+from .limits import Cgroup, choose_enforcement
 from .machine import detect_capabilities
-from .refusals import refusal
-from .session_launch import KEPT_ENVIRONMENT, Caller, command, environment
+from .session_launch import KEPT_ENVIRONMENT, Caller, cgroup_of, command, environment
 from .supervisor import ENDED_FILE
 
 _LONGEST_NOTE = 300
 _enforcement = lru_cache(maxsize=1)(choose_enforcement)
 
 
-class EmbeddedSpawner(LocalProcessSpawner):
+class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
     """Starts `jupyterhub-singleuser` under a supervisor, in the person's own folder, with their profile's limits."""
 
     data_folder = Unicode(help="The folder that holds everything this platform knows. Required.").tag(config=True)
-    profiles_file = Unicode(help="The profiles. Default: profiles.yaml in the data folder.").tag(config=True)
     hub_origin = Unicode("http://127.0.0.1:8000", help="Where people's browsers find the platform.").tag(config=True)
     session_python = Unicode(help="The interpreter that servers run in. Default: the hub's own.").tag(config=True)
     node = Unicode(help="Node.js, which VS Code runs in. Empty: VS Code is shown as not available.").tag(config=True)
     code_server = Unicode(
         help="The code-server program. It may appear later: it is looked for whenever the form is shown."
     ).tag(config=True)
-    users_group = Unicode(DEFAULT_USERS_GROUP, help="Whose members may start servers.").tag(config=True)
-    admins_group = Unicode(DEFAULT_ADMINS_GROUP, help="Whose members may use every profile.").tag(config=True)
 
-    user_options: Any  # JupyterHub's own, which it does not type
-    pid: Any
+    pid: Any  # JupyterHub's own, which it does not type
     _held_gpus: ClassVar[dict[str, list[int]]] = {}
     _session = Unicode()
     _started_ticks: int = 0
     _note = Unicode(help="Why the last server ended by itself, in plain words.")
     _profile_name = Unicode()
-    _last_choice: dict[str, Any]
 
     def __init__(self, **kwargs: Any) -> None:
-        self._last_choice = {}
         super().__init__(**kwargs)
-
-    @default("profiles_file")
-    def _default_profiles_file(self) -> str:
-        return str(Path(self.data_folder) / "profiles.yaml")
+        self._configured_environment = dict(self.environment)
 
     @default("session_python")
     def _default_session_python(self) -> str:
@@ -83,72 +69,18 @@ class EmbeddedSpawner(LocalProcessSpawner):
     def _default_interrupt_timeout(self) -> int:
         return 20  # what the supervisor needs at most to end everything in order, and some more
 
-    @default("options_form")
-    def _default_options_form(self) -> Any:
-        return type(self)._render_form
+    # What the mixin asks
 
-    @default("options_from_form")
-    def _default_options_from_form(self) -> Any:
-        return self._checked_form
+    def capabilities(self) -> Capabilities:
+        """This machine, measured now."""
+        return detect_capabilities(self._missing_editors(), _enforcement().sentence)
 
-    @default("apply_user_options")
-    def _default_apply_user_options(self) -> Any:
-        return lambda _spawner, _options: None  # `start` does it, for the form and the REST API alike
+    def notice(self) -> str:
+        """Why the last server ended, unless its person or an administrator asked for that."""
+        return f"Your last server: {self._note}" if self._note else ""
 
-    def options_from_query(self, query_data: dict[str, list[str]]) -> dict[str, object]:
-        """`/hub/spawn?profile=highmem&editor=vscode`, checked like every other way in."""
-        return self._checked({name: values[0] for name, values in query_data.items() if values})
-
-    # What is decided, and by whom
-
-    def _render_form(self) -> str:
-        catalog, access = self._catalog(), self._access()
-        form = render_form(
-            offers(catalog, access, self._capabilities()),
-            dict(self.orm_spawner.user_options or {}),
-            enforcement=_enforcement().sentence,
-        )
-        if not self._note:
-            return form
-        return f'<p class="alert alert-warning" role="status">Your last server: {html.escape(self._note)}</p>{form}'
-
-    def _checked_form(self, formdata: dict[str, list[str]]) -> dict[str, object]:
-        return self._checked(request_from_form(formdata))
-
-    def _checked(self, raw: dict[str, object]) -> dict[str, object]:
-        try:
-            return self._plan(raw).as_user_options()
-        except PublicError as error:
-            raise self._refuse(error) from None
-
-    def _plan(self, raw: dict[str, object]) -> SessionPlan:
-        return plan_session(parse_request(raw), self._catalog(), self._access(), self._capabilities())
-
-    def _catalog(self) -> Catalog:
-        path = Path(self.profiles_file)
-        try:
-            return parse_profiles(path.read_text("utf-8"), path.name)
-        except (OSError, UnicodeDecodeError, ProfilesError) as error:
-            self.log.error("profiles.yaml cannot be used: %s", error)  # noqa: TRY400 - the text says file and line
-            raise refusal(
-                PublicError(
-                    "The profiles of this platform cannot be read at the moment.",
-                    code="profiles-invalid",
-                    hint="Ask an administrator to run: devplatform check",
-                    status=503,
-                )
-            ) from None
-
-    def _access(self) -> Access:
-        rules = AccessRules(parse_group(self.users_group), parse_group(self.admins_group))
-        return decide_access((parse_group(group.name) for group in self.user.groups), rules)
-
-    def _capabilities(self) -> Capabilities:
-        return detect_capabilities(self._missing(), _enforcement().sentence)
-
-    def _refuse(self, error: PublicError) -> web.HTTPError:
-        audit.emit("server.start", actor=self.user.name, outcome="refused", target=self._key, why=error.code)
-        return refusal(error)
+    def _missing_editors(self) -> dict[Editor, str]:
+        return missing_editors(self.code_server, self.node)
 
     @property
     def _key(self) -> str:
@@ -158,22 +90,22 @@ class EmbeddedSpawner(LocalProcessSpawner):
     # Start, watch, stop
 
     async def start(self) -> tuple[str, int]:
-        """Start the supervisor. Every refusal is a `refusal`, whatever way the request came in."""
+        """The address of the server, which listens already. Every refusal is the hub's own, whoever asked and how."""
         audit.configure()
+        plan = self.plan_start()
         try:
-            plan = self._plan(dict(self.user_options or {}))
             gpus = self._take_gpus(plan)
             home = prepare_home(Path(self.data_folder), slug(self.user.name))
             state = prepare_state(Path(self.data_folder), self._key)
             log = open_log(Path(self.data_folder), self._key)
         except PublicError as error:
-            # The hub has stored what was asked already: put back what was last good, and nothing unchecked.
-            self.user_options = self.orm_spawner.user_options = dict(self._last_choice)
-            raise self._refuse(error) from None
-        self._apply(plan, home, gpus)
-        self.cmd = command(plan, self._key, state, _enforcement(), self.session_python)
-        self.popen_kwargs = {"cwd": str(home.root), "stdin": -3, "stdout": log, "stderr": log}  # -3: DEVNULL
+            audit.emit("server.start", actor=self.user.name, outcome="failed", target=self._key, why=error.code)
+            raise as_refusal(error) from None
         try:
+            self._apply(plan, home, gpus)
+            self.cmd = command(plan, self._key, state, _enforcement(), self.session_python)
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.popen_kwargs = {"cwd": str(home.root), **streams}
             address: tuple[str, int] = await super().start()
         finally:
             os.close(log)
@@ -183,6 +115,21 @@ class EmbeddedSpawner(LocalProcessSpawner):
         await self._wait_until_listening(address)
         return address
 
+    def _apply(self, plan: SessionPlan, home: Home, gpus: list[int]) -> None:
+        self._profile_name, self._note = plan.display_name, ""
+        self._session = secrets.token_hex(16)
+        self.default_url = plan.default_url
+        self.notebook_dir = str(home.workspace)
+        self.mem_limit, self.cpu_limit = plan.memory, plan.cpu
+        self.environment = self._configured_environment | environment(
+            plan,
+            home,
+            Caller(self.user.name, self.hub_origin, self.api_token, self._session),
+            gpus=gpus,
+            session_python=self.session_python,
+            vscode={} if self._missing_editors() else prepare_vscode(home.root, self.code_server, self.node),
+        )
+
     async def _wait_until_listening(self, address: tuple[str, int]) -> None:
         """Look often while the server loads: the hub's own waiting, which backs off, adds more than a second."""
         while True:
@@ -190,44 +137,24 @@ class EmbeddedSpawner(LocalProcessSpawner):
                 _, writer = await asyncio.open_connection(*address)
             except OSError:
                 if await self.poll() is not None:
-                    why = self._note or "It said nothing."
-                    raise refusal(
-                        PublicError(
-                            f"Your server ended while it was starting. {why}",
-                            code="server-start-failed",
-                            hint="Try again; if it stays so, an administrator finds more in the log of your server.",
-                            status=503,
-                        )
-                    ) from None
+                    raise as_refusal(self._failed_start()) from None
                 await asyncio.sleep(0.05)
             else:
                 writer.close()
                 return
 
-    def _apply(self, plan: SessionPlan, home: Home, gpus: list[int]) -> None:
-        self.user_options = self.orm_spawner.user_options = plan.as_user_options()
-        self._last_choice = plan.as_user_options()
-        self._profile_name, self._note = plan.display_name, ""
-        self._session = secrets.token_hex(16)
-        self.default_url = plan.default_url
-        self.notebook_dir = str(home.workspace)
-        self.mem_limit, self.cpu_limit = plan.memory, plan.cpu
-        self.environment = environment(
-            plan,
-            home,
-            Caller(self.user.name, self.hub_origin, self.api_token, self._session),
-            gpus=gpus,
-            session_python=self.session_python,
-            vscode={} if self._missing() else prepare_vscode(home.root, self.code_server, self.node),
+    def _failed_start(self) -> PublicError:
+        return PublicError(
+            f"Your server ended while it was starting. {self._note}".strip(),
+            code="server-start-failed",
+            hint="Try again; if it stays so, an administrator finds more in the log of your server.",
+            status=503,
         )
-
-    def _missing(self) -> dict[Editor, str]:
-        return missing_editors(self.code_server, self.node)
 
     def _take_gpus(self, plan: SessionPlan) -> list[int]:
         wanted = plan.gpu.count if plan.gpu else 0
         held = {gpu for key, gpus in self._held_gpus.items() if key != self._key for gpu in gpus}
-        free = [index for index in range(self._capabilities().gpus or 0) if index not in held] if wanted else []
+        free = [index for index in range(self.capabilities().gpus or 0) if index not in held] if wanted else []
         if wanted > len(free):
             raise PublicError(
                 "Every GPU of this machine is in use.",
@@ -251,9 +178,9 @@ class EmbeddedSpawner(LocalProcessSpawner):
             self._note = "It was killed from outside."
         else:
             status, self._note = (ended[0] if resumed else status), ended[1]
-        left = await asyncio.to_thread(process_table.end_session, session)
+        left = await self._end_leftovers(session)
         if self._note or left:
-            self.log.warning("Server %s: %s (%d processes were left)", self._log_name, self._note, left)
+            self.log.warning("Server %s ended. %s (%d processes were left)", self._log_name, self._note, left)
         audit.emit("server.end", actor=self.user.name, outcome="allowed", target=self._key, why=self._note)
         return status
 
@@ -262,7 +189,17 @@ class EmbeddedSpawner(LocalProcessSpawner):
         session = self._session
         await super().stop(now=now)
         if session:
-            await asyncio.to_thread(process_table.end_session, session)
+            await self._end_leftovers(session)
+
+    async def _end_leftovers(self, session: str) -> int:
+        """How many processes a supervisor left that was killed: none, where it could do its work."""
+        count = await asyncio.to_thread(process_table.end_session, session)
+        path = cgroup_of(_enforcement(), self._key)
+        if path is not None and path.exists():
+            group = Cgroup(path)
+            group.kill()
+            group.remove()
+        return count
 
     async def _signal(self, sig: int) -> bool:
         return self._is_same_process() and await super()._signal(sig)
@@ -297,7 +234,6 @@ class EmbeddedSpawner(LocalProcessSpawner):
         self._started_ticks = state.get("started_ticks", 0)
         self._profile_name = state.get("profile_name", "")
         self._note = state.get("ended", "")
-        self._last_choice = state.get("last_choice", {})
         if state.get("gpus"):
             self._held_gpus[self._key] = state["gpus"]
 
@@ -309,7 +245,6 @@ class EmbeddedSpawner(LocalProcessSpawner):
             "started_ticks": self._started_ticks,
             "profile_name": self._profile_name,
             "ended": self._note,
-            "last_choice": self._last_choice,
             "gpus": self._held_gpus.get(self._key, []),
         }
         return state | {name: value for name, value in values.items() if value}

@@ -47,12 +47,17 @@ def display_group(group: GroupName) -> str:
     return group.removesuffix(f"@{LOCAL_DOMAIN}")
 
 
+def fold_username(text: str) -> str:
+    """The spelling that all ways to type one name share; it may still not be a user name."""
+    return unicodedata.normalize("NFKC", text).strip().lower()
+
+
 def parse_username(text: str) -> str:
     """`text` as a user name: NFKC, lower case, 1 to 64 of `a-z 0-9 . _ @ + -`. Raises `PublicError` otherwise.
 
     One spelling per person: without this, `Alice` and `alice` would be two accounts with one folder.
     """
-    folded = unicodedata.normalize("NFKC", text).strip().lower()
+    folded = fold_username(text)
     if not _USERNAME.fullmatch(folded):
         raise PublicError(
             "That is not a user name this platform can use.",

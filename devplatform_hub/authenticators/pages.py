@@ -1,0 +1,62 @@
+"""The pages of signing in: a refusal is a page of its own, wherever in the process it happens."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader
+from jupyterhub.handlers.base import BaseHandler
+from tornado import web
+
+from .refusals import SignInRefused
+
+_TEMPLATES = FileSystemLoader([str(Path(__file__).parent / "templates")])
+_ENVIRONMENTS = "devplatform_sign_in_{}"
+
+
+class SignInPages(BaseHandler):
+    """Base of every handler that signs somebody in. The hub's own templates come first, so they can be replaced."""
+
+    def get_template(self, name: str, sync: bool = False) -> Any:
+        """The hub's template of this name, else ours."""
+        key = _ENVIRONMENTS.format("sync" if sync else "async")
+        environment: Environment | None = self.settings.get(key)
+        if environment is None:
+            hub: Environment = self.settings["jinja2_env_sync" if sync else "jinja2_env"]
+            environment = hub.overlay(loader=ChoiceLoader([*filter(None, [hub.loader]), _TEMPLATES]))
+            self.settings[key] = environment
+        return environment.get_template(name)
+
+    def set_default_headers(self) -> None:
+        """Nothing about signing in is kept by a cache or shown in a frame, and no address is passed on."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Referrer-Policy", "same-origin")
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002 - tornado's signature
+        """Text of an argument. Tornado's own message would write the first bytes, of a password too, into the log."""
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise web.HTTPError(400, "An argument is not UTF-8.") from None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """The refusal page for `SignInRefused`, the hub's error page for anything else."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if not isinstance(error, SignInRefused):
+            super().write_error(status_code, **kwargs)
+            return
+        for name, value in error.headers.items():
+            self.set_header(name, value)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        page = self.render_template(
+            "sign-in-refused.html", sync=True, problem=error.problem, username=error.username, no_spawner_check=True
+        )
+        self.write(page)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """A refusal is in the audit stream already; everything else is logged as ever."""
+        if isinstance(value, SignInRefused):
+            logging.getLogger(__name__).debug("Refused to sign somebody in: %s", value.problem.code)
+            return
+        super().log_exception(typ, value, tb)

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import psutil
 
+from ..config import Machine
 from ..core.errors import PublicError
 from ..core.profiles_yaml import parse_profiles
 from . import leftovers, platform
@@ -26,6 +27,8 @@ from .install import (
 )
 from .progress import Progress
 from .state import DataFolder, RunningPlatform, find_running, starting, write_atomically
+
+_SERVICES_TIMEOUT = 30.0
 
 
 def up(
@@ -56,6 +59,7 @@ def up(
                 )
                 running = platform.start(folder, machine)
         _show(folder, running)
+        _tell_of_services(machine, progress)
         builder = _install_editor_meanwhile(toolbox, folder)
     except KeyboardInterrupt:
         click.echo("\nNothing was started.")
@@ -108,6 +112,13 @@ def _show(folder: DataFolder, running: RunningPlatform) -> None:
     if code:
         click.echo(f"  Sign in  as admin with the one-time code {code}\n           and choose your password there.")
     click.echo(f"  Data     {folder.root}\n  Log      {running.log}\n")
+
+
+def _tell_of_services(machine: Machine, progress: Progress) -> None:
+    with progress.step("Loading file versions and MLflow"):
+        missing = platform.wait_for_services(machine, _SERVICES_TIMEOUT)
+    for title in missing:
+        click.echo(f"{title} does not answer yet; the log says why. It is tried again and again.")
 
 
 def _install_editor_meanwhile(toolbox: Toolbox, folder: DataFolder) -> "subprocess.Popen[bytes] | None":

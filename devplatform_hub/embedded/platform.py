@@ -186,10 +186,14 @@ def _probe(port: int) -> None:
 
 def wait_for_services(machine: Machine, seconds: float) -> list[str]:
     """The titles of the services that do not answer within this time; empty when all is well."""
-    waiting = {service.title: f"/services/{service.name}/healthz" for service in SERVICES if service.has_pages}
+    waiting = {
+        service.title: (machine.service_ports[service.name], f"/services/{service.name}/healthz")
+        for service in SERVICES
+        if service.has_pages
+    }
     deadline = time.monotonic() + seconds
     while waiting and time.monotonic() < deadline:
-        waiting = {title: path for title, path in waiting.items() if not _answers(machine.port, path)}
+        waiting = {title: where for title, where in waiting.items() if not _answers(*where)}
         if waiting:
             time.sleep(0.2)
     return list(waiting)

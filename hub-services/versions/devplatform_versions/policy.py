@@ -86,6 +86,11 @@ def is_noise(version: Version) -> bool:
     return timedelta(0) <= version.noncurrent_since - version.created < _SHORT_LIFE
 
 
+def is_noise_folder(name: str) -> bool:
+    """Whether everything in a folder of this name is noise."""
+    return name in _NOISE_FOLDERS
+
+
 def _is_kept(version: Version, newer: int, now: datetime) -> bool:
     days = days_noncurrent(version, now)
     if days is None or days < KEPT_ALWAYS_DAYS:

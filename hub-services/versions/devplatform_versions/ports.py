@@ -157,8 +157,22 @@ class VersionStore(VersionReader, VersionWriter, Protocol):
         ...
 
 
+@runtime_checkable
+class OwnerList(Protocol):
+    """A store whose retention this service sweeps; a bucket's lifecycle needs nobody to."""
+
+    async def owners(self) -> list[str]:
+        """Everybody who has versions here."""
+        ...
+
+
 class UploadSink(Protocol):
     """Where the bytes of one granted upload go. Nothing is visible before `commit`; `abort` leaves no trace."""
+
+    @property
+    def owner(self) -> str:
+        """Whose file it will be."""
+        ...
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes. `UploadMismatch` as soon as there are more than were granted."""

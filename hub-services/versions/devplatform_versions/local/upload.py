@@ -47,11 +47,6 @@ class LocalUploadSink:
         """Whose file it will be."""
         return self._granted.owner
 
-    @property
-    def owner(self) -> str:
-        """Whose file it will be."""
-        return self._granted.owner
-
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes; more than were granted ends the upload."""
         if self._ended:

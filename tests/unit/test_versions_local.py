@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import stat
+import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -317,26 +318,93 @@ async def test_an_aborted_upload_leaves_nothing(kit: LocalUnderTest, tmp_path: P
 
 
 async def test_giving_up_waiting_harms_nobody(kit: LocalUnderTest, tmp_path: Path) -> None:
-    """A client that goes away while its upload is committed: the others' commits succeed, no file is left over."""
+    """A client that goes away while its upload waits for the writer: it and the others become whole versions."""
+    assert kit.local._engine is not None
+    held = threading.Event()
+    holding = asyncio.create_task(kit.local._engine.writer.run(lambda _: held.wait(30)))
     bodies = [os.urandom(100_000) for _ in range(12)]
-    sinks = []
+    tasks, sinks = [], []
     for number, body in enumerate(bodies):
         sink = await kit.local.accept_upload(*await granted(kit, body, f"f{number}"))
         await sink.write(body)
         sinks.append(sink)
-    tasks = [asyncio.create_task(sink.commit()) for sink in sinks]
-    for turn in range(6):
-        await asyncio.sleep(0 if turn < 3 else 0.001)
-        tasks[turn].cancel()
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [o for o in outcomes[6:] if isinstance(o, BaseException)] == []
-    for sink in sinks:
+        tasks.append(asyncio.create_task(sink.commit()))
+    while not all(sink._dropped for sink in sinks):  # until every one waits for the writer
+        await asyncio.sleep(0.005)
+    for task, sink in zip(tasks[:6], sinks[:6], strict=True):
+        task.cancel()
         await sink.abort()
-    for number, body in enumerate(bodies[6:], start=6):
+    held.set()
+    assert await holding is True
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError"] * 6 + ["Version"] * 6
+    for number, body in enumerate(bodies):
         assert await content(kit.store, await kit.store.get_version("alice", f"f{number}")) == body
-    await kit.store.close()
     assert list((tmp_path / "versions" / "incoming").iterdir()) == []
-    await kit.open()
+
+
+async def test_the_first_byte_too_many_ends_an_upload(kit: LocalUnderTest, tmp_path: Path) -> None:
+    """Nobody fills the disk with what was not granted: the refusal comes with the chunk, not at the end."""
+    token, signature = await granted(kit, os.urandom(2 * 2**20))
+    sink = await kit.local.accept_upload(token, signature)
+    await sink.write(bytes(2 * 2**20))
+    with pytest.raises(UploadMismatch, match="longer than the 2097152 bytes"):
+        await sink.write(b"!")
+    assert list((tmp_path / "versions" / "incoming").iterdir()) == []
+
+
+async def test_content_is_durable_before_its_row(kit: LocalUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes, then their name, then the transaction, which SQLite makes durable before it answers."""
+    assert kit.local._engine is not None
+    connection = kit.local._engine.writer._connection
+    await kit.put("alice", "before", b"makes every folder but the content's own")
+    events: list[str] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        events.append(f"fsync {path.parent.name if path.is_file() else path.parent.name + '/shard'}")
+        fsync(descriptor)
+
+    def traced(statement: str) -> None:
+        if statement.startswith(("INSERT INTO blobs", "INSERT INTO versions", "COMMIT")):
+            events.append(statement.partition(" (")[0])
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.set_trace_callback(traced)
+    await kit.put("alice", "f", LARGE)
+    assert events == [
+        "fsync incoming",
+        "fsync versions/shard",  # the new subfolder of blobs/
+        "INSERT INTO blobs",
+        "INSERT INTO versions",
+        "fsync blobs/shard",
+        "COMMIT",
+    ]
+
+
+async def test_a_transaction_that_fails_takes_its_files_back(
+    kit: LocalUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content placed for a commit that could not be made durable goes; content that was there before stays."""
+    kept = await kit.put("alice", "kept", LARGE)
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("devplatform_versions.local.writer.make_durable", full)
+        for body in (os.urandom(100_000), LARGE, b"small"):
+            with pytest.raises(StoreUnavailable, match="the disk is full"):
+                await kit.put("alice", "f", body)
+    assert [path.name for path in blob_files(tmp_path)] == [kept.sha256]
+    assert await kit.store.changes("alice", 0) != ()
+    assert [entry.name for entry in (await kit.store.list_folder("alice", "", deleted=True)).items] == ["kept"]
+    again = await kit.put("alice", "f", os.urandom(100_000))
+    assert len(blob_files(tmp_path)) == 2
+    assert again.generation > kept.generation
 
 
 async def test_an_error_of_one_change_leaves_the_others_alone(

@@ -53,7 +53,9 @@ def prepare_vscode(home: Path, code_server: str, node: str) -> dict[str, str]:
     programs.mkdir(mode=0o700, parents=True, exist_ok=True)
     entry = Path(code_server).resolve()
     # code-server asks `env` for node; the person's PATH need not have ours, nor theirs be the version it needs.
-    _write(programs / "code-server", f'#!/bin/sh\nexec {shlex.quote(node)} {shlex.quote(str(entry))} "$@"\n', 0o700)
+    # VSCODE_CLI: the environment is complete. Else VS Code asks a login shell, whose PATH is the machine's.
+    script = f'#!/bin/sh\nVSCODE_CLI=1 exec {shlex.quote(node)} {shlex.quote(str(entry))} "$@"\n'
+    _write(programs / "code-server", script, 0o700)
     configuration = private / "code-server.yaml"
     _write(configuration, _CODE_SERVER, 0o600)
     settings = home / ".local" / "share" / "code-server" / "User" / "settings.json"

@@ -39,7 +39,9 @@ def connect(hub: RealHub, user: str, token: str, kernel: str, timeout: float = 6
     """The kernel's channels."""
     address = hub.origin.replace("http", "ws")
     channel: websocket.WebSocket = websocket.create_connection(
-        f"{address}/user/{user}/api/kernels/{kernel}/channels", header=[f"Authorization: token {token}"], timeout=timeout
+        f"{address}/user/{user}/api/kernels/{kernel}/channels",
+        header=[f"Authorization: token {token}"],
+        timeout=timeout,
     )
     return channel
 

@@ -1,0 +1,406 @@
+"""The parts of a server on one machine that need no server: limits, processes, folders, overlay, editors, activity."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from devplatform_hub.core.errors import PublicError
+from devplatform_hub.core.profiles import Editor
+from devplatform_hub.embedded import process_table
+from devplatform_hub.embedded.activity import Meter, is_use, is_vscode_message
+from devplatform_hub.embedded.editors import missing_editors, prepare_vscode
+from devplatform_hub.embedded.home import open_log, prepare_home, prepare_state
+from devplatform_hub.embedded.limits import Cgroup, Enforcement, Limits, choose_cores, choose_enforcement
+from devplatform_hub.embedded.machine import count_gpus, detect_memory
+from devplatform_hub.embedded.mounts import fuse_mounts_below
+from devplatform_hub.embedded.overlay import overlay_folder, prepare_overlay
+from devplatform_hub.embedded.process_table import Process, descendants, parse_stat
+from devplatform_hub.embedded.supervisor import Helper
+
+GIB = 2**30
+
+
+def process(pid: int = 10, parent: int = 1, **fields: int) -> Process:
+    values = {"group": pid, "session": pid, "terminal": 0, "foreground": -1, "started": 5} | fields
+    return Process(pid, "S", parent, **values)
+
+
+# Processes
+
+
+def test_a_stat_line_is_read_whatever_the_name_of_the_process() -> None:
+    """A process may call itself anything, `) R 1 1` included."""
+    rest = " ".join(["S", "7", "8", "9", "34816", "11", *(["0"] * 13), "4242", "0"])
+    assert parse_stat(f"12 (evil) R 1 1 (x) {rest}") == Process(12, "S", 7, 8, 9, 34816, 11, 4242)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"terminal": 0, "foreground": -1}, False, id="no terminal"),
+        pytest.param({"terminal": 34816, "foreground": 10}, False, id="a shell that waits for input"),
+        pytest.param({"terminal": 34816, "foreground": 77}, True, id="a shell with a job in front"),
+        pytest.param({"terminal": 34816, "foreground": 77, "session": 3}, False, id="the job itself"),
+    ],
+)
+def test_a_foreground_job_is_told_from_a_waiting_shell(fields: dict[str, int], expected: bool) -> None:
+    """What the terminal's foreground group says about its shell."""
+    assert process(**fields).has_foreground_job is expected
+
+
+def test_descendants_are_the_whole_tree_without_its_root() -> None:
+    """Children, grandchildren, and nobody else's."""
+    everything = {p.pid: p for p in (process(1, 0), process(2, 1), process(3, 2), process(4, 3), process(9, 1))}
+    assert {p.pid for p in descendants(2, everything)} == {3, 4}
+
+
+def test_memory_of_a_process_is_what_it_uses() -> None:
+    """A child that fills 50 MB is seen with at least that, by both ways of counting."""
+    code = "block = bytearray(b'x' * (50 * 2**20)); print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        found = process_table.find(child.pid)
+        assert found is not None
+        counted = [process_table.resident_memory([found]), process_table.proportional_memory([found])]
+        child.communicate(b"\n")
+    assert all(50 * 2**20 < count < 150 * 2**20 for count in counted), counted
+
+
+def test_a_session_is_ended_by_its_mark_also_when_it_ignores_a_request() -> None:
+    """What outlived its supervisor is found in the environment and killed; another session's processes go on."""
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={process_table.SESSION_VARIABLE: mark},
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        for mark in ("of-this-test", "of-another")
+    ]
+    try:
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
+        assert process_table.end_session("of-this-test", grace=0.2) == 1
+        assert [children[0].wait(5), children[1].poll()] == [-9, None]
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+
+
+def test_a_signal_never_hits_a_later_process_of_the_same_id() -> None:
+    """A process id is used again; the time of its start is not."""
+    with subprocess.Popen(["sleep", "30"]) as child:
+        found = process_table.find(child.pid)
+        assert found is not None
+        earlier = Process(child.pid, "S", found.parent, found.group, found.session, 0, -1, found.started - 1)
+        process_table.send([earlier], 9)
+        time.sleep(0.1)
+        assert child.poll() is None
+        process_table.send([found], 9)
+        assert child.wait(5) == -9
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("cpu", "offset", "expected"),
+    [
+        pytest.param(2, 0, {0, 1}, id="whole cores"),
+        pytest.param(0.5, 0, {0}, id="half a core is rounded up"),
+        pytest.param(1, 6, {4}, id="spread over the machine"),
+        pytest.param(2, 3, {0, 5}, id="around the end"),
+        pytest.param(16, 1, {0, 1, 4, 5}, id="more than there are"),
+    ],
+)
+def test_cores_are_chosen_among_those_that_are_there(cpu: float, offset: int, expected: set[int]) -> None:
+    """Affinity can only be set to cores that this process may use."""
+    assert choose_cores(cpu, {0, 1, 4, 5}, offset) == expected
+
+
+def make_cgroup(folder: Path, controllers: str = "cpu memory pids", enabled: str = "") -> Cgroup:
+    """A folder with the files that the kernel would put there."""
+    (folder / "cgroup.controllers").write_text(controllers)
+    (folder / "cgroup.subtree_control").write_text(enabled)
+    cgroup = Cgroup(folder / "server")
+    cgroup.path.mkdir()
+    for name in ("memory.max", "memory.swap.max", "cpu.max", "pids.max", "cgroup.procs", "cgroup.kill"):
+        (cgroup.path / name).touch()
+    return cgroup
+
+
+def test_a_cgroup_gets_every_limit_of_the_profile(tmp_path: Path) -> None:
+    """The files of cgroup v2 with the values that the kernel documents."""
+    cgroup = make_cgroup(tmp_path, enabled="memory")
+    cgroup.create(Limits(1.5, 8 * GIB))
+    cgroup.enter(123)
+    cgroup.kill()
+    written = {path.name: path.read_text() for path in cgroup.path.iterdir()}
+    assert written == {
+        "memory.max": str(8 * GIB),
+        "memory.swap.max": "0",
+        "cpu.max": "150000 100000",
+        "pids.max": "4096",
+        "cgroup.procs": "123",
+        "cgroup.kill": "1",
+    }
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+cpu +pids"
+
+
+def test_a_cgroup_without_the_controllers_is_not_taken(tmp_path: Path) -> None:
+    """A hierarchy that cannot limit memory is worse than rlimits, because it would look as if it did."""
+    with pytest.raises(OSError, match="no memory controller"):
+        make_cgroup(tmp_path, controllers="cpu pids").create(Limits(1, GIB))
+
+
+def test_kills_by_the_kernel_are_counted(tmp_path: Path) -> None:
+    """`memory.events` says how often a process was ended for want of memory."""
+    cgroup = make_cgroup(tmp_path)
+    assert cgroup.memory_kills() == 0
+    (cgroup.path / "memory.events").write_text("low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\n")
+    assert cgroup.memory_kills() == 2
+
+
+def test_enforcement_is_what_works_here_and_the_sentence_says_so(tmp_path: Path) -> None:
+    """A writable folder that only looks like a cgroup does not pass: a process must be able to enter it."""
+    make_cgroup(tmp_path)
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"30 25 0:26 / {tmp_path} rw - cgroup2 cgroup2 rw\n")
+    own = tmp_path / "own"
+    own.write_text("0::/\n")
+    assert choose_enforcement(mounts=mounts, own=own) == Enforcement(None)
+    assert ("rlimits" in Enforcement(None).sentence, "cgroup v2" in Enforcement(tmp_path).sentence) == (True, True)
+
+
+def test_the_enforcement_of_this_machine_is_found_by_trying() -> None:
+    """Whatever it is, a probe leaves nothing behind."""
+    found = choose_enforcement()
+    if found.parent is not None:
+        assert not list(found.parent.glob("devplatform-probe-*"))
+    assert found.sentence
+
+
+def test_a_helper_is_restarted_later_each_time_and_never_after_a_success() -> None:
+    """One, two, four seconds and so on to a minute; a long good run makes it forget."""
+    helper = Helper("x", ["x"])
+    waits = []
+    for _ in range(8):
+        helper.started = 0
+        helper.ended(1, now=1)
+        waits.append(helper.wait)
+    helper.ended(1, now=1000)
+    assert ([*waits, helper.wait], helper.due) == ([2, 4, 8, 16, 32, 60, 60, 60, 1], 1001)
+    helper.ended(0, now=1)
+    assert helper.due is None
+
+
+# Machine and editors
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        pytest.param("0::/a/b\n", {"a/memory.max": str(GIB), "a/b/memory.max": "max"}, GIB, id="v2, from above"),
+        pytest.param("4:memory:/x\n", {"memory/x/memory.limit_in_bytes": str(GIB)}, GIB, id="v1"),
+        pytest.param("4:memory:/x\n", {"memory/x/memory.limit_in_bytes": str(2**63 - 4096)}, None, id="v1, no limit"),
+        pytest.param("0::/\n", {}, None, id="none"),
+    ],
+)
+def test_memory_is_that_of_the_container_where_there_is_one(
+    tmp_path: Path, own: str, files: dict[str, str], expected: int | None
+) -> None:
+    """A container's limit is all there is, whatever the machine has."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "own").write_text(own)
+    found = detect_memory(tmp_path, tmp_path / "own")
+    assert found == expected if expected else found > GIB // 2
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        pytest.param("echo 'GPU 0: NVIDIA L4 (UUID: GPU-1)'; echo 'GPU 1: NVIDIA L4 (UUID: GPU-2)'", 2, id="two"),
+        pytest.param("echo 'NVIDIA-SMI has failed'; exit 9", 0, id="a driver that does not answer"),
+    ],
+)
+def test_gpus_are_those_that_the_driver_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: int
+) -> None:
+    """`nvidia-smi -L`, one line each."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert count_gpus() == expected
+
+
+def test_vscode_is_missing_with_the_command_that_installs_it(tmp_path: Path) -> None:
+    """The path of code-server is known before it is built."""
+    code_server = tmp_path / "code-server"
+    before = missing_editors(str(code_server), sys.executable)
+    code_server.touch()
+    assert (list(before), "devplatform install vscode" in before[Editor.VSCODE]) == ([Editor.VSCODE], True)
+    assert missing_editors(str(code_server), sys.executable) == {}
+    assert list(missing_editors(str(code_server), "")) == [Editor.VSCODE]
+
+
+def test_vscode_keeps_the_settings_of_its_person(tmp_path: Path) -> None:
+    """Ours are put there once: no telemetry, no advertising, no AI chat; what a person changes stays."""
+    environment = prepare_vscode(tmp_path, "/cache/it's/code-server", "/bin/node")
+    settings = tmp_path / ".local/share/code-server/User/settings.json"
+    ours = json.loads(settings.read_text())
+    assert (ours["telemetry.telemetryLevel"], ours["chat.disableAIFeatures"]) == ("off", True)
+    assert environment["JUPYTER_VSCODE_PROXY_USE_SOCKET"] == "1"
+    settings.write_text("{}")
+    prepare_vscode(tmp_path, "/cache/it's/code-server", "/bin/node")
+    assert settings.read_text() == "{}"
+    script = tmp_path / ".devplatform/bin/code-server"
+    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+
+
+# Folders
+
+
+def test_homes_are_private_and_made_once(tmp_path: Path) -> None:
+    """Modes are put right, content is kept."""
+    home = prepare_home(tmp_path, "alice")
+    (home.workspace / "file").write_text("kept")
+    home.root.chmod(0o755)
+    assert prepare_home(tmp_path, "alice") == home
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+    assert (home.workspace / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["people", "people/alice", "people/alice/workspace"])
+@pytest.mark.parametrize("kind", ["link", "dangling link", "file"])
+def test_a_link_or_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, name: str, kind: str) -> None:
+    """Following it would let its maker choose where the platform works."""
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    (data / name).parent.mkdir(parents=True)
+    if kind == "file":
+        (data / name).write_text("x")
+    else:
+        (data / name).symlink_to(elsewhere)
+        if kind == "link":
+            elsewhere.mkdir()
+    with pytest.raises(PublicError) as caught:
+        prepare_home(data, "alice")
+    assert (caught.value.code, caught.value.status) == ("home-unsafe", 409)
+    assert str(tmp_path) not in f"{caught.value.message} {caught.value.hint}"
+    assert not elsewhere.exists() or list(elsewhere.iterdir()) == []
+
+
+def test_a_log_is_private_bounded_and_no_link(tmp_path: Path) -> None:
+    """Its output is the person's, so its length must have an end."""
+    for size in (10, 6 * 2**20):
+        descriptor = open_log(tmp_path, "alice")
+        os.write(descriptor, b"x" * size)
+        os.close(descriptor)
+    os.close(open_log(tmp_path, "alice"))
+    logs = tmp_path / "logs"
+    assert {path.name: path.stat().st_size for path in logs.iterdir()} == {
+        "server-alice.log": 0,
+        "server-alice.log.1": 6 * 2**20 + 10,
+    }
+    (logs / "server-bob.log").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        open_log(tmp_path, "bob")
+
+
+def test_the_state_of_a_server_starts_empty(tmp_path: Path) -> None:
+    """How the last one ended is not taken for how this one did."""
+    state = prepare_state(tmp_path, "alice")
+    (state / "ended.json").write_text("{}")
+    assert list(prepare_state(tmp_path, "alice").iterdir()) == []
+
+
+def test_mounts_inside_a_workspace_are_found_with_blanks_in_their_names(tmp_path: Path) -> None:
+    """Only FUSE, only inside, the deepest first."""
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "1 0 0:1 / /w/a\\040b/.versions ro - fuse.devplatform x rw\n"
+        "2 0 0:2 / /w/a\\040b/.versions/deep ro - fuse x rw\n"
+        "3 0 0:3 / /w/a\\040b-other/.versions ro - fuse x rw\n"
+        "4 0 0:4 / /w/a\\040b/tmp rw - tmpfs x rw\n"
+    )
+    assert fuse_mounts_below(Path("/w/a b"), mounts=mounts) == [
+        Path("/w/a b/.versions/deep"),
+        Path("/w/a b/.versions"),
+    ]
+
+
+# Overlay
+
+
+def test_the_overlay_sees_the_shared_environment_and_keeps_its_own(tmp_path: Path) -> None:
+    """Its own packages come first; what is shared can be imported; pip would install into the overlay."""
+    prepare_overlay(tmp_path)
+    folder = overlay_folder(tmp_path)
+    packages = next((folder / "lib").glob("python3.*/site-packages"))
+    (packages / "tornado.py").write_text("mine = True\n")
+    prepare_overlay(tmp_path)
+    code = "import sys, sysconfig, tornado, traitlets; print(sys.prefix, sysconfig.get_path('purelib'), tornado.mine)"
+    output = subprocess.run([folder / "bin/python", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == [str(folder), str(packages), "True"]
+
+
+# Activity
+
+
+def test_one_burst_is_a_use_and_a_trickle_is_none() -> None:
+    """An open window talks now and then; a person makes it talk much at once."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    meter = Meter(burst=3, window=timedelta(seconds=10))
+    for seconds in range(0, 120, 6):
+        meter.note(start + timedelta(seconds=seconds))
+    assert meter.last is None
+    for _ in range(3):
+        meter.note(start + timedelta(seconds=200))
+    assert meter.last == start + timedelta(seconds=200)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        pytest.param(b"\x01" + bytes(12) + b"request", True, id="a request"),
+        pytest.param(b"\x03" + bytes(12), False, id="an acknowledgement"),
+        pytest.param(b"\x09" + bytes(12), False, id="a keep-alive"),
+        pytest.param("\x01" + "x" * 20, False, id="text"),
+        pytest.param(b"", False, id="nothing"),
+    ],
+)
+def test_what_vscode_sends_by_itself_is_told_from_requests(message: object, expected: bool) -> None:
+    """By the type of the frame."""
+    assert is_vscode_message(message) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        pytest.param("PUT", "/api/contents/a.ipynb", True, id="saving"),
+        pytest.param("POST", "/api/terminals", True, id="a new terminal"),
+        pytest.param("GET", "/lab/tree/a.ipynb", True, id="opening JupyterLab"),
+        pytest.param("GET", "/lab", True, id="opening JupyterLab's start"),
+        pytest.param("GET", "/laboratory", False, id="something else"),
+        pytest.param("GET", "/api/contents", False, id="the file browser's polling"),
+        pytest.param("GET", "/api/kernels", False, id="the kernel list's polling"),
+        pytest.param("POST", "/git/status", False, id="the git extension's polling"),
+        pytest.param("GET", "/vscode/", False, id="a reconnecting editor"),
+    ],
+)
+def test_polling_is_no_use(method: str, path: str, expected: bool) -> None:
+    """A tab that nobody looks at polls for ever."""
+    assert is_use(method, path) is expected

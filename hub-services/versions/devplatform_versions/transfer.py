@@ -17,11 +17,14 @@ from .ranges import ByteRange, RangeNotSatisfiable, etag_matches, parse_range
 from .service import VersionsService
 
 _log = logging.getLogger("devplatform.versions")
+_THROWN_AWAY = 16 * 2**20
 _LARGEST_UPLOAD = 2**63 - 1  # the grant is the bound: the sink refuses the first byte too many
 
 
 class ContentHandler(OwnedHandler):
     """The bytes of a version, as a download."""
+
+    _size_out_of_range: int | None = None
 
     async def get(self, owner: str) -> None:
         version = await self.store.get_version(owner, self.file_path(), self.optional_generation())
@@ -64,10 +67,15 @@ class ContentHandler(OwnedHandler):
         try:
             return parse_range(self.request.headers.get("Range"), size)
         except RangeNotSatisfiable:
-            self.set_header("Content-Range", f"bytes */{size}")
+            self._size_out_of_range = size
             raise PublicError(
                 f"The file has {size} bytes, and that range has none of them.", code="range-invalid", status=416
             ) from None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if self._size_out_of_range is not None:
+            self.set_header("Content-Range", f"bytes */{self._size_out_of_range}")
+        super().write_error(status_code, **kwargs)
 
     def compute_etag(self) -> str | None:
         """The entity tag is the content's SHA-256, set above."""
@@ -101,10 +109,23 @@ class UploadHandler(PublicHandler):
         store = self.service.store
         if not isinstance(store, UploadReceiver):
             raise web.HTTPError(404)
-        signature = self.request.headers.get(SIGNATURE_HEADER, "")
-        self._sink = await store.accept_upload(self.path_kwargs["token"], signature)
         connection: Any = self.request.connection
-        connection.set_max_body_size(_LARGEST_UPLOAD)
+        try:
+            signature = self.request.headers.get(SIGNATURE_HEADER, "")
+            self._sink = await store.accept_upload(self.path_kwargs["token"], signature)
+        except (PublicError, StoreUnavailable) as error:
+            # Answered now, a client that is still sending would see a broken connection and no reason:
+            # a body of moderate size is read to its end and thrown away.
+            if not self._is_short_body():
+                raise
+            self._problem = error
+            connection.set_max_body_size(_THROWN_AWAY)
+        else:
+            connection.set_max_body_size(_LARGEST_UPLOAD)
+
+    def _is_short_body(self) -> bool:
+        length = self.request.headers.get("Content-Length", "")
+        return length.isdecimal() and int(length) <= _THROWN_AWAY
 
     async def data_received(self, chunk: bytes) -> None:
         if self._sink is None or self._problem is not None:
@@ -115,9 +136,9 @@ class UploadHandler(PublicHandler):
             self._problem = error  # tornado closes the connection without an answer for what is raised here
 
     async def put(self, token: str) -> None:  # noqa: ARG002 - prepare has used it
-        assert self._sink is not None  # noqa: S101 - prepare made it or refused
         if self._problem is not None:
             raise self._problem
+        assert self._sink is not None  # noqa: S101 - prepare made it or noted the problem
         version = await self.service.commit_upload(self._sink)
         digest = base64.b64encode(bytes.fromhex(version.sha256)).decode()
         self.set_header("x-goog-generation", str(version.generation))

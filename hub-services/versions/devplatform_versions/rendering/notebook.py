@@ -25,8 +25,11 @@ _MOST_HTML_CHARACTERS = 12_000_000
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[@-Z\\-_]")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 _TAGS = frozenset(
-    "a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li"
-    " mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var".split()
+    re.findall(
+        r"\w+",
+        "a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins"
+        " kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var",
+    )
 )
 _ATTRIBUTES = {
     "a": {"href", "title"},

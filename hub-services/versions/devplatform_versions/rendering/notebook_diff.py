@@ -44,9 +44,9 @@ def notebook_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[dic
         source, cut_source = unified(before.get("source", ""), after.get("source", ""), "a", "b")
         outputs, cut_outputs = unified(_output_text(before), _output_text(after), "a", "b")
         cut = cut or cut_source or cut_outputs
-        if not source and not outputs and before and after and _images(before) == _images(after):
-            if before["cell_type"] == after["cell_type"]:
-                continue
+        is_same_kind = bool(before and after) and before["cell_type"] == after["cell_type"]
+        if is_same_kind and not source and not outputs and _images(before) == _images(after):
+            continue
         change = "changed" if before and after else "added" if after else "removed"
         kind = (after or before)["cell_type"]
         cells.append({"change": change, "type": kind, "a": a, "b": b, "source": source, "outputs": outputs})
@@ -56,9 +56,10 @@ def notebook_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[dic
 def paired_cells(old: dict[str, Any], new: dict[str, Any]) -> list[Pair]:
     """Which cell of the old notebook belongs to which of the new one, in reading order; None on a side for none."""
     entries = diff_notebooks(nbformat.from_dict(old), nbformat.from_dict(new))
-    steps: list[dict[str, Any]] = next(
-        (entry["diff"] for entry in entries if entry["key"] == "cells" and entry["op"] == "patch"), []
-    )
+    steps: list[Any] = []
+    for entry in entries:
+        if entry["key"] == "cells" and entry["op"] == "patch":
+            steps = entry["diff"]
     pairs: list[Pair] = []
     a = b = 0
     for step in sorted(steps, key=lambda s: (s["key"], s["op"] != "addrange")):

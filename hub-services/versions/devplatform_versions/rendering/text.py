@@ -1,5 +1,6 @@
 """Text for reading: decoded, coloured, and cut at a bound."""
 
+import contextlib
 from typing import Any
 
 from pygments import highlight
@@ -39,10 +40,8 @@ def preview_text(content: bytes, name: str) -> dict[str, Any]:
     lines, cut = bounded_lines(text)
     lexer: Any = TextLexer(stripnl=False, ensurenl=False)
     if len(content) <= _COLOURED_BYTES:
-        try:
+        with contextlib.suppress(ClassNotFound):
             lexer = get_lexer_for_filename(name, stripnl=False, ensurenl=False)
-        except ClassNotFound:
-            pass
     return {"kind": "text", "lines": coloured(lines, lexer), "language": lexer.name, "cut": cut}
 
 

@@ -62,7 +62,7 @@ def unified(old: str, new: str, name_a: str, name_b: str) -> tuple[str, bool]:
 
 
 def line_opcodes(before: list[str], after: list[str]) -> list[Opcode]:
-    """difflib's opcodes, with what both have in common at the ends taken off first, because most saves change little."""
+    """difflib's opcodes, after taking off what both have in common at the ends: most saves change little."""
     start = 0
     while start < min(len(before), len(after)) and before[start] == after[start]:
         start += 1

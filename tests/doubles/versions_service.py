@@ -1,0 +1,89 @@
+"""The versions service in this process, over the real local store, with people from a table of tokens."""
+
+import contextlib
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from devplatform_versions.app import VersionsApp
+from devplatform_versions.local.store import LocalVersionStore
+from devplatform_versions.rendering.client import Renderer
+from devplatform_versions.service import VersionsService
+from tests.contracts.version_stores import LocalUnderTest
+from tests.doubles.hub_sign_in import TableSignIn, user_model
+
+PREFIX = "/services/versions/"
+MODELS = {
+    "alice-token": user_model("alice"),
+    "bob-token": user_model("bob"),
+    "root-token": user_model("root", admin=True),
+    "noscope-token": user_model("alice", service=""),
+}
+
+
+@dataclass
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass
+class Running:
+    """A service that listens on a random port, and a store to put things into."""
+
+    app: VersionsApp
+    local: LocalUnderTest
+    origin: str
+    session: aiohttp.ClientSession = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return self.origin + PREFIX
+
+    async def fetch(self, method: str, path: str, token: str = "alice-token", **options: Any) -> Answer:
+        """One request; `path` is relative to the service unless it starts with a slash."""
+        url = self.origin + path if path.startswith("/") else self.url + path
+        if isinstance(options.get("data"), bytes):
+            options["data"] = io.BytesIO(options["data"])  # aiohttp warns of large bodies in one piece
+        headers = options.pop("headers", {}) | ({"Authorization": f"token {token}"} if token else {})
+        async with self.session.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def page(self, path: str, **options: Any) -> Answer:
+        """A page, as a browser asks for it."""
+        headers = {"Accept": "text/html"} | options.pop("headers", {})
+        return await self.fetch("GET", path, headers=headers, **options)
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Running]:
+    """Start it, and stop it in the end."""
+    local = LocalUnderTest(folder)
+    local.local = LocalVersionStore(
+        root=str(folder / "versions"), clock=local.clock, upload_url=f"{PREFIX}local-upload/"
+    )
+    local.store = local.local
+    app = VersionsApp(url="http://127.0.0.1:0", prefix=PREFIX, clock=local.clock)
+    app.service = VersionsService(local.store, local.clock, Renderer())
+    port = await app.listen(TableSignIn(MODELS, prefix=PREFIX))
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Running(app, local, f"http://127.0.0.1:{port}", session)
+    finally:
+        await app.close()

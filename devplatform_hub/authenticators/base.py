@@ -239,12 +239,6 @@ class GroupAccessMixin(Authenticator):
             )
         return proposal.value
 
-    @validate("manage_groups")
-    def _groups_stay_managed(self, proposal: Any) -> Any:
-        if not proposal.value:
-            raise TraitError("manage_groups has to be true: groups decide who may come in. Remove the setting.")
-        return proposal.value
-
     @validate("auth_refresh_age")
     def _refresh_stays_on(self, proposal: Any) -> Any:
         if proposal.value <= 0:
@@ -260,7 +254,9 @@ class GroupAccessMixin(Authenticator):
         return proposal.value
 
     def check_allow_config(self) -> None:
-        """Raises `ValueError` when everybody would be an administrator."""
+        """Raises `ValueError` when groups would not decide, or when everybody would be an administrator."""
+        if not self.manage_groups:  # equal to the trait's own default, so that traitlets validates nothing
+            raise ValueError("manage_groups has to be true: groups decide who may come in. Remove the setting.")
         if self.rules.users_group == self.rules.admins_group:
             raise ValueError(f"users_group and admins_group are both {self.users_group}: use two groups.")
 

@@ -54,7 +54,7 @@ def make_code(now: datetime) -> NewCode:
 
 def hash_password(password: str) -> str:
     """What is kept of a password. Takes about 50 ms and 64 MiB on purpose."""
-    return _hasher.hash(_normal(password))
+    return _hasher.hash(_bytes(password))
 
 
 def check_password_choice(name: str, password: str, again: str) -> None:
@@ -103,7 +103,7 @@ def recognise(user: LocalUser | None, secret: str, now: datetime) -> Match:
 
 def _verify(kept: str, secret: str) -> bool:
     try:
-        return _hasher.verify(kept, _normal(secret))
+        return _hasher.verify(kept, _bytes(secret))
     except (Argon2Error, InvalidHashError):
         return False
 
@@ -120,3 +120,7 @@ def _digest(letters: str) -> str:
 def _normal(password: str) -> str:
     """One spelling for what different keyboards send (RFC 8265 uses NFC for passwords)."""
     return unicodedata.normalize("NFC", password)
+
+
+def _bytes(password: str) -> bytes:
+    return _normal(password).encode("utf-8", "surrogatepass")  # a terminal may send what is no text

@@ -53,19 +53,26 @@ def up(
                 return
             _prepare(folder, port)
             install_parts(toolbox, progress, session=session_python is None)
+            machine = platform.describe(
+                folder, toolbox, port, session_python=session_python, settings=settings, debug=debug
+            )
             with progress.step("Starting"):
-                machine = platform.describe(
-                    folder, toolbox, port, session_python=session_python, settings=settings, debug=debug
-                )
                 running = platform.start(folder, machine)
-        _show(folder, running)
-        _tell_of_services(machine, progress)
-        builder = _install_editor_meanwhile(toolbox, folder)
     except KeyboardInterrupt:
         click.echo("\nNothing was started.")
         sys.exit(130)
-    if not detach:
-        _stay(folder, running, builder)
+    try:
+        _show(folder, running)
+        _tell_of_services(machine, progress)
+        builder = _install_editor_meanwhile(toolbox, folder)
+        if not detach:
+            _stay(folder, running, builder)
+    except KeyboardInterrupt:
+        click.echo("\nStopping ...")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # it is stopping as fast as it may
+        platform.stop(folder)
+        click.echo("Stopped.")
 
 
 def install_parts(toolbox: Toolbox, progress: Progress, *, session: bool = True) -> None:
@@ -145,19 +152,11 @@ def _install_editor_meanwhile(toolbox: Toolbox, folder: DataFolder) -> "subproce
 
 def _stay(folder: DataFolder, running: RunningPlatform, builder: "subprocess.Popen[bytes] | None") -> None:
     click.echo("Press Ctrl-C to stop it.")
-    try:
-        while (process := running.process()) is not None:
-            try:
-                process.wait(timeout=5 if builder else None)
-            except psutil.TimeoutExpired:
-                builder = _tell_when_built(builder)
-    except KeyboardInterrupt:
-        click.echo("\nStopping ...")
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # it is stopping as fast as it may
-        platform.stop(folder)
-        click.echo("Stopped.")
-        return
+    while (process := running.process()) is not None:
+        try:
+            process.wait(timeout=5 if builder else None)
+        except psutil.TimeoutExpired:
+            builder = _tell_when_built(builder)
     if not folder.process_file.exists():  # `devplatform down` elsewhere
         click.echo("Stopped.")
         return

@@ -1,12 +1,15 @@
 """JupyterHub's own application, with the one change that a quick start on one machine needs."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from jupyterhub.app import JupyterHub
 
 
 class MachineHub(JupyterHub):
-    """JupyterHub that opens its login page while the services still load.
+    """JupyterHub that opens its login page while the services still load, and finds its own programs.
 
     JupyterHub starts managed services one after the other, waits until each answers, and only then serves anything:
     several seconds for people who want to sign in. `devplatform up` waits for the services instead, and says of one
@@ -23,6 +26,15 @@ class MachineHub(JupyterHub):
             self.log.critical("Service %s cannot be started", service_name, exc_info=True)
             return False
         return True
+
+    def init_db(self) -> None:
+        """Open the database, brought up to date by `alembic`, which JupyterHub looks for on the PATH."""
+        path = os.environ.get("PATH", os.defpath)
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path}"
+        try:
+            super().init_db()
+        finally:
+            os.environ["PATH"] = path  # people's servers inherit it, and get no program of the hub's
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ def start(data: DataFolder, machine: Machine) -> RunningPlatform:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            umask=0o077,  # the database and the logs too are for the owner alone
             start_new_session=True,  # Ctrl-C reaches `devplatform`, which then stops the hub in order
         )
     running = RunningPlatform(hub.pid, psutil.Process(hub.pid).create_time(), machine.origin, str(log))

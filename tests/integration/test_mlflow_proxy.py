@@ -197,11 +197,11 @@ async def test_the_ui_has_the_xsrf_script_and_a_policy(proxy: RunningProxy) -> N
     """The page brings our script before any of its own, may not be framed, and sets no cookie of MLflow's."""
     status, headers, body = await proxy.call("GET", "", headers={"Accept": "text/html"})
     assert status == 200
-    assert body.index(f'<script src="{PREFIX}static/xsrf.js">'.encode()) < body.index(b"static-files/static/js")
+    assert body.index(f'<script src="{PREFIX}static/hub.js">'.encode()) < body.index(b"static-files/static/js")
     assert "script-src 'self';" in headers["Content-Security-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
     assert "Set-Cookie" not in headers
-    status, headers, body = await proxy.call("GET", "static/xsrf.js", "")
+    status, headers, body = await proxy.call("GET", "static/hub.js", "")
     assert (status, b"X-XSRFToken" in body) == (200, True)
 
 

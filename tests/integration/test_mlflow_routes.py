@@ -272,6 +272,7 @@ REFUSED_PATHS = [
     pytest.param("POST", "api/3.0/mlflow/scorers/register", id="scorers"),
     pytest.param("POST", "api/2.0/mlflow/users/create", id="user management"),
     pytest.param("GET", "signup", id="sign-up"),
+    pytest.param("POST", "ajax-api/2.0/mlflow/gateway-proxy", id="requests to other hosts"),
     pytest.param("POST", "api/2.0/mlflow-artifacts/mpu/create/1/r/artifacts/x", id="multipart upload"),
     pytest.param("GET", "api/9.9/mlflow/new", id="a route of the future"),
     pytest.param("TRACE", "api/2.0/mlflow/runs/get", id="another method"),

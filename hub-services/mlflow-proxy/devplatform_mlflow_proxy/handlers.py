@@ -219,11 +219,12 @@ class MlflowHandler(ServiceHandler):
             await send_body(self, answer)
 
     def _send_page(self, page: bytes) -> None:
-        script = f'<script src="{self.service_prefix}static/xsrf.js"></script>'
+        static = f"{self.service_prefix}static"
+        ours = f'<script src="{static}/hub.js"></script><link rel="stylesheet" href="{static}/hub.css">'
         for name, value in response_headers(Answer.PAGE, {"Content-Type": "text/html"}, "").items():
             self.set_header(name, value)
         self.set_header("Content-Security-Policy", UI_POLICY)
-        self.finish(page.replace(b"<head>", b"<head>" + script.encode(), 1))
+        self.finish(page.replace(b"<head>", b"<head>" + ours.encode(), 1))
 
     def _file_name(self) -> str:
         assert self._match is not None  # noqa: S101 - prepare set it or refused

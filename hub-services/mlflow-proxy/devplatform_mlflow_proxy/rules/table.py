@@ -43,6 +43,7 @@ _PAGES = (
     Rule(("GET",), "version", Access.READ, answer=Answer.TEXT),
     _get(f"{_R3}server-info"),
     _get(f"{_R3}ui-telemetry"),
+    _get(f"{_R2}gateway-proxy"),  # an empty list of endpoints: the server has no deployments target
     Rule(("POST",), "graphql", Access.READ, body=Body.JSON, rewrite="graphql"),
 )
 

@@ -1,5 +1,6 @@
-// MLflow's pages know nothing of the hub: every request they make to their own origin gets the hub's XSRF token.
+// What MLflow's pages need to know of the hub. Runs before any script of theirs.
 (() => {
+  // Every request that they make to their own origin gets the hub's XSRF token.
   const token = () =>
     (document.cookie.split("; ").find((part) => part.startsWith("_xsrf=")) || "").slice("_xsrf=".length);
   const isOurs = (url) => new URL(url, document.baseURI).origin === location.origin;
@@ -16,4 +17,8 @@
     open.call(this, method, url, ...rest);
     if (isOurs(url)) this.setRequestHeader("X-XSRFToken", token());
   };
+
+  // The assistant is switched off (it runs programs on the server), so it does not open on the first visit.
+  localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+  localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
 })();

@@ -5,50 +5,71 @@ server for ever. Counted here, alike for every editor:
 
 - a kernel that computes, or whose last message is recent (a silent long computation counts while it runs);
 - a terminal with recent input or output, or with a job in its foreground, in JupyterLab and in VS Code;
-- what a person does in VS Code, told from what an open window does by itself;
+- a window of VS Code that its person uses, told from one that is only open;
 - saving, creating and deleting files and sessions through Jupyter's API, and opening a page.
 """
 
 import os
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from . import process_table
 
-_VSCODE_REGULAR_MESSAGE = 1
-# An open but unused window of VS Code sends bookkeeping now and then; typing or clicking sends a burst.
-_BURST = 6
-_BURST_WINDOW = timedelta(seconds=10)
 _SAVING = ("/api/contents", "/api/kernels", "/api/sessions", "/api/terminals", "/files/")
 _PAGES = ("/lab", "/tree", "/notebooks", "/edit", "/doc", "/terminals", "/vscode/")
 
 
-class Meter:
-    """Remembers when something was last used; `burst` of events within `window` make one use."""
-
-    def __init__(self, burst: int = 1, window: timedelta = timedelta(0)) -> None:
-        self.last: datetime | None = None
-        self._burst = burst
-        self._window = window
-        self._began: datetime | None = None
-        self._count = 0
-
-    def note(self, now: datetime) -> None:
-        """One event."""
-        if self._began is None or now - self._began > self._window:
-            self._began, self._count = now, 0
-        self._count += 1
-        if self._count >= self._burst:
-            self.last = now
+_EXTENSION_HOST = re.compile(rb'"desiredConnectionType":\s*2\b')
+_WINDOW_ACTIVE = re.compile(rb"\$onDidChangeWindowActive.{0,8}\[(true|false)\]", re.DOTALL)
+_MOST_WINDOWS = 64
 
 
-def is_vscode_message(message: object) -> bool:
-    """Whether this WebSocket message from VS Code's window carries a request: not an acknowledgement or a keep-alive.
+class VSCodeWindows:
+    """Whether somebody uses a window of VS Code, from what its browser side sends to the server.
 
-    The first byte of a frame of its protocol is the type (VS Code, `ProtocolMessageType`: 1 is `Regular`).
+    VS Code knows: a window that lost the focus, or had no input for a minute, tells its extension host so
+    (`$onDidChangeWindowActive`). All other traffic, which never ceases, says nothing about a person.
     """
-    return isinstance(message, bytes) and len(message) > 13 and message[0] == _VSCODE_REGULAR_MESSAGE
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._windows: dict[str, bool] = {}  # by the token with which a window reconnects: it does not tell us again
+        self._connected: set[str] = set()
+        self._last: datetime | None = None
+
+    def note(self, window: str, message: object) -> None:
+        """One message from the window with this token."""
+        if not isinstance(message, bytes):
+            return
+        if len(message) < 4096 and _EXTENSION_HOST.search(message):
+            self._connected.add(window)
+            self._set(window, self._windows.get(window, True))  # a new window was opened by somebody
+        found = _WINDOW_ACTIVE.findall(message)
+        if found:
+            self._set(window, found[-1] == b"true")
+
+    def closed(self, window: str) -> None:
+        """Its connection ended; it may come back."""
+        if window in self._connected:
+            self._connected.discard(window)
+            if self._windows.get(window):
+                self._last = self._clock()
+
+    def last(self) -> datetime | None:
+        """When a window was last in use: now, while one is."""
+        if any(self._windows.get(window) for window in self._connected):
+            self._last = self._clock()
+        return self._last
+
+    def _set(self, window: str, active: bool) -> None:
+        if active or self._windows.get(window):
+            self._last = self._clock()
+        self._windows.pop(window, None)
+        self._windows[window] = active
+        for old in [known for known in self._windows if known not in self._connected][:-_MOST_WINDOWS]:
+            del self._windows[old]
 
 
 def is_use(method: str, path: str) -> bool:
@@ -64,15 +85,15 @@ class Activity:
     def __init__(self, settings: dict[str, Any], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._settings = settings
         self._clock = clock
-        self.requests = Meter()
-        self.vscode = Meter(_BURST, _BURST_WINDOW)
+        self.last_request: datetime | None = None
+        self.vscode = VSCodeWindows(clock)
 
     def now(self) -> datetime:
         return self._clock()
 
     def last(self) -> datetime:
         """What replaces `ServerWebApplication.last_activity`, which the hub is told."""
-        times = [self._settings["started"], self.requests.last, self.vscode.last]
+        times = [self._settings["started"], self.last_request, self.vscode.last()]
         manager = self._settings["kernel_manager"]
         times.append(manager.last_kernel_activity)
         for kernel_id in manager.list_kernel_ids():
@@ -106,7 +127,7 @@ def _meter_requests(web_app: Any, activity: Activity) -> None:
         log_request(web_app, handler)
         path = handler.request.path.removeprefix(base)
         if handler.get_status() < 400 and is_use(handler.request.method, path):
-            activity.requests.note(activity.now())
+            activity.last_request = activity.now()
 
     web_app.log_request = log_and_note
 
@@ -115,11 +136,16 @@ def _meter_vscode(activity: Activity) -> None:
     """Look at what the browser sends to VS Code on its way through jupyter-server-proxy, which has no hook for that."""
     from jupyter_server_proxy.handlers import ProxyHandler
 
-    forward = ProxyHandler.on_message
+    forward, close = ProxyHandler.on_message, ProxyHandler.on_close
 
     def note_and_forward(handler: Any, message: Any) -> None:
-        if is_vscode_message(message):
-            activity.vscode.note(activity.now())
+        window = handler.get_query_argument("reconnectionToken", "")
+        if window:
+            activity.vscode.note(window, message)
         forward(handler, message)
 
-    ProxyHandler.on_message = note_and_forward
+    def note_and_close(handler: Any) -> None:
+        activity.vscode.closed(handler.get_query_argument("reconnectionToken", ""))
+        close(handler)
+
+    ProxyHandler.on_message, ProxyHandler.on_close = note_and_forward, note_and_close

@@ -51,7 +51,8 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._configured_environment = dict(self.environment)
+        configured: Any = self.environment
+        self._configured_environment: dict[str, Any] = dict(configured)
 
     @default("session_python")
     def _default_session_python(self) -> str:

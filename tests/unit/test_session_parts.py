@@ -14,7 +14,7 @@ import pytest
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.profiles import Editor
 from devplatform_hub.embedded import process_table
-from devplatform_hub.embedded.activity import Meter, is_use, is_vscode_message
+from devplatform_hub.embedded.activity import VSCodeWindows, is_use
 from devplatform_hub.embedded.editors import missing_editors, prepare_vscode
 from devplatform_hub.embedded.home import open_log, prepare_home, prepare_state
 from devplatform_hub.embedded.limits import Cgroup, Enforcement, Limits, choose_cores, choose_enforcement
@@ -360,31 +360,50 @@ def test_the_overlay_sees_the_shared_environment_and_keeps_its_own(tmp_path: Pat
 # Activity
 
 
-def test_one_burst_is_a_use_and_a_trickle_is_none() -> None:
-    """An open window talks now and then; a person makes it talk much at once."""
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    meter = Meter(burst=3, window=timedelta(seconds=10))
-    for seconds in range(0, 120, 6):
-        meter.note(start + timedelta(seconds=seconds))
-    assert meter.last is None
-    for _ in range(3):
-        meter.note(start + timedelta(seconds=200))
-    assert meter.last == start + timedelta(seconds=200)
+HELLO = b'\x02{"type":"connectionType","commit":"abc","desiredConnectionType":2}'
+MANAGEMENT = HELLO.replace(b"2}", b"1}")
+ACTIVE, IDLE = (
+    b"\x01" + bytes(12) + b"v\x18$onDidChangeWindowActive\x00\x00\x00\x07" + b for b in (b"[true]", b"[false]")
+)
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("events", "expected"),
     [
-        pytest.param(b"\x01" + bytes(12) + b"request", True, id="a request"),
-        pytest.param(b"\x03" + bytes(12), False, id="an acknowledgement"),
-        pytest.param(b"\x09" + bytes(12), False, id="a keep-alive"),
-        pytest.param("\x01" + "x" * 20, False, id="text"),
-        pytest.param(b"", False, id="nothing"),
+        pytest.param([], None, id="no window"),
+        pytest.param([MANAGEMENT], None, id="the connection that is always there"),
+        pytest.param([HELLO], 100, id="a window that was just opened"),
+        pytest.param([HELLO, b"\x09" + bytes(12), IDLE], 2, id="one whose person went away"),
+        pytest.param([HELLO, IDLE, ACTIVE], 100, id="one whose person came back"),
+        pytest.param([HELLO, IDLE + ACTIVE + IDLE], 1, id="several messages in a frame"),
+        pytest.param([HELLO, None], 1, id="one that was closed"),
+        pytest.param([HELLO, IDLE, None, HELLO], 1, id="one that reconnects by itself"),
+        pytest.param([HELLO, None, HELLO], 100, id="one in use that reconnects"),
+        pytest.param([IDLE.decode("latin-1")], None, id="text"),
     ],
 )
-def test_what_vscode_sends_by_itself_is_told_from_requests(message: object, expected: bool) -> None:
-    """By the type of the frame."""
-    assert is_vscode_message(message) is expected
+def test_an_open_window_of_vscode_is_no_use(events: list[object], expected: int | None) -> None:
+    """Each event at its own second; looked at in second 100."""
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    start = now[0]
+    windows = VSCodeWindows(lambda: now[0])
+    for event in events:
+        if event is None:
+            windows.closed("token")
+        else:
+            windows.note("token", event)
+        now[0] += timedelta(seconds=1)
+    now[0] = start + timedelta(seconds=100)
+    assert windows.last() == (None if expected is None else start + timedelta(seconds=expected))
+
+
+def test_windows_that_went_for_good_are_forgotten() -> None:
+    """Anybody can open windows; memory is bounded."""
+    windows = VSCodeWindows(lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    for number in range(1000):
+        windows.note(f"token-{number}", HELLO)
+        windows.closed(f"token-{number}")
+    assert len(windows._windows) <= 65
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@
 | 255 bytes long | `<cut>~<hash>_2024-03-15_14-30-00.txt` | a name holds 255 bytes; the hash keeps names apart |
 
 Within a folder different versions have different names. Tombstones have none: there is no file to show.
-Names come from the whole list of a file's versions: a newer version never renames an older one.
+Names come from the whole list of a file's versions: a newer version never renames an older one (only when retention
+lets go of the first of several saves within one second do the others move up).
 """
 
 import hashlib

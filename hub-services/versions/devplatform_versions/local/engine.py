@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ class Engine:
         """The answer of a function of `queries`, from one consistent state of the store."""
         return await self._in_thread("be read", self._answer, question, args, kwargs)
 
-    async def read_file(self, sha256: bytes, start: int, end: int) -> AsyncIterator[bytes]:
+    async def read_file(self, sha256: bytes, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes [start, end) of content in a file, a chunk at a time."""
         if start >= end:
             return

@@ -103,15 +103,13 @@ def check_grant(connection: sqlite3.Connection, granted: Granted, now: datetime)
         raise PreconditionFailed(granted.path, live)
 
 
-def locate(
-    connection: sqlite3.Connection, slug: str, path: str, generation: int, start: int, end: int | None
-) -> tuple[bytes, int, bytes | None]:
-    """SHA-256 and size of a version's content, and its bytes [start, end) when they are in the database."""
+def locate(connection: sqlite3.Connection, slug: str, path: str, generation: int) -> tuple[bytes, int, bytes | None]:
+    """SHA-256 and size of a version's content, and the content itself when it is in the database."""
     file = _file(connection, slug, path)
     row = connection.execute(
-        "SELECT b.sha256, b.size, substr(b.content, ? + 1, ?) FROM versions v JOIN blobs b ON b.id = v.blob"
+        "SELECT b.sha256, b.size, b.content FROM versions v JOIN blobs b ON b.id = v.blob"
         " WHERE v.generation = ? AND v.file = ?",
-        (start, 2**31 - 1 if end is None else max(0, end - start), generation, file.id),
+        (generation, file.id),
     ).fetchone()
     if row is None:
         raise VersionNotFound(f"Version {generation} of {path}")
@@ -141,9 +139,9 @@ def snapshot(
     rows = connection.execute(
         f"SELECT {COLUMNS}, f.path FROM owners o JOIN files f ON f.owner = o.id"
         f" JOIN versions v ON v.generation = {generation}"
-        " WHERE o.slug = :slug AND f.path > :last AND f.path >= :low AND f.path < :high AND v.blob IS NOT NULL"
+        " WHERE o.slug = :slug AND f.path > :low AND f.path < :high AND v.blob IS NOT NULL"
         " ORDER BY f.path LIMIT :limit",
-        {"slug": slug, "last": last, "low": low, "high": high, "limit": limit + 1}
+        {"slug": slug, "low": max(low, last), "high": high, "limit": limit + 1}
         | ({} if at is None else {"at": micros(at)}),
     ).fetchall()
     versions = [to_version(row, row[WIDTH], now) for row in rows]

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from traitlets import Any, Integer, Unicode
 from traitlets.config import LoggingConfigurable
@@ -20,8 +22,10 @@ from .engine import Engine
 from .rows import micros
 from .upload import LocalUploadSink
 
+G = TypeVar("G", int, int | None)
 _MOST_ON_A_PAGE = 5000
 _EXPIRED_AT_ONCE = 200
+_MOST = 2**62  # above every time and size, and SQLite still holds it
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -83,20 +87,20 @@ class LocalVersionStore(LoggingConfigurable):
         )
 
     async def get_version(self, owner: str, path: str, generation: int | None = None) -> Version:
-        return await self._open_engine.ask(queries.get_version, owner, path, generation, self._now())
+        return await self._open_engine.ask(queries.get_version, owner, path, _possible(generation), self._now())
 
     async def read(
         self, owner: str, path: str, generation: int, *, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
-        start = max(0, start)
         engine = self._open_engine
-        sha256, size, inline = await engine.ask(queries.locate, owner, path, generation, start, end)
-        if inline is not None:
-            if inline:
-                yield inline
-            return
-        async for chunk in engine.read_file(sha256, start, size if end is None else min(end, size)):
-            yield chunk
+        sha256, size, inline = await engine.ask(queries.locate, owner, path, _possible(generation))
+        start, end = max(0, start), size if end is None else min(end, size)
+        if inline is None:
+            async with aclosing(engine.read_file(sha256, start, end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        elif start < end:
+            yield inline[start:end]
 
     async def snapshot(
         self, owner: str, folder: str, at: datetime | None = None, *, token: str | None = None, limit: int = 1000
@@ -106,7 +110,9 @@ class LocalVersionStore(LoggingConfigurable):
         )
 
     async def changes(self, owner: str, since: int, *, limit: int = 1000) -> tuple[Change, ...]:
-        return await self._open_engine.ask(queries.changes, owner, since, self._now(), limit=_bounded(limit))
+        return await self._open_engine.ask(
+            queries.changes, owner, min(max(0, since), _MOST), self._now(), limit=_bounded(limit)
+        )
 
     async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:
         self._check(request)
@@ -149,7 +155,7 @@ class LocalVersionStore(LoggingConfigurable):
         self, owner: str, path: str, generation: int, author: str, *, if_generation_match: int | None = None
     ) -> Version:
         return await self._open_engine.writer.run(
-            lambda batch: changes.restore(batch, owner, path, generation, author, if_generation_match)
+            lambda batch: changes.restore(batch, owner, path, _possible(generation), author, if_generation_match)
         )
 
     async def delete(
@@ -214,3 +220,8 @@ class LocalVersionStore(LoggingConfigurable):
 
 def _bounded(limit: int) -> int:
     return min(max(limit, 1), _MOST_ON_A_PAGE)
+
+
+def _possible(generation: G) -> G | int:
+    """The generation, or 0, which is none, for a number that SQLite cannot even compare."""
+    return generation if generation is None or 0 < generation <= _MOST else 0

@@ -12,7 +12,7 @@ from traitlets import Unicode, default
 
 from ..core.errors import PublicError
 from ..core.identity import Identity, parse_username
-from ..directory.local_users import PROVIDER, LocalUser
+from ..directory.local_users import PROVIDER, LocalUser, LocalUsers, code_spent
 from ..directory.static import StaticGroupDirectory
 from ..directory.users_file import UsersFile
 from ..ports import DirectoryUnavailable
@@ -131,17 +131,28 @@ class LocalAuthenticator(GroupAccessMixin):
         return _account(local) if local and not local.disabled else None
 
     async def choose_password(self, ticket: Ticket, password: str, again: str, address: str) -> None:
-        """Spend the one-time code for this password. Raises `PublicError`; then the code is still there."""
+        """Spend the one-time code for this password. Raises `PublicError` for a choice that will not do.
+
+        Raises `SignInRefused` when the password cannot be kept. Either way the code can still be spent.
+        """
         check_password_choice(ticket.name, password, again)
         kept = await self._work(partial(hash_password, password))
         now = datetime.now(UTC)
 
-        def spend(users: Any) -> Any:
-            user = users.get(ticket.name)
-            spending = ticket.digest if user.code_at(now) else ""
-            return users.set_password(ticket.name, kept, spending=spending)
+        def spend(users: LocalUsers) -> LocalUsers:
+            user = users.users.get(ticket.name)
+            if user is None or user.code_at(now) is None:
+                raise code_spent()
+            return users.set_password(ticket.name, kept, spending=ticket.digest)
 
-        await asyncio.to_thread(self.users.change, spend)
+        try:
+            await asyncio.to_thread(self.users.change, spend)
+        except PublicError as error:
+            if error.code == "code-spent":
+                raise
+            # The sentence names files of the machine: for the log, not for whoever is choosing a password.
+            self.log.error("A password could not be kept: %s", error)  # noqa: TRY400 - a sentence, not a fault of ours
+            raise directory_unavailable() from None
         audit.emit("person.choose-password", actor=ticket.name, outcome="allowed", remote=address)
 
     async def is_open(self, ticket: Ticket) -> bool:

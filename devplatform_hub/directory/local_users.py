@@ -117,12 +117,7 @@ class LocalUsers:
         """With this password hash. With `spending` only while that is the digest of the one-time code, once."""
         user = self.get(name)
         if spending is not None and (user.disabled or user.code is None or user.code.digest != spending):
-            raise PublicError(
-                "This one-time code has been used or replaced.",
-                code="code-spent",
-                hint="Ask an administrator for a new one.",
-                status=403,
-            )
+            raise code_spent()
         return self._with(replace(user, password=password, code=None, epoch=user.epoch + 1))
 
     def set_code(self, name: str, code: OneTimeCode) -> "LocalUsers":
@@ -137,3 +132,13 @@ class LocalUsers:
 
     def _with(self, user: LocalUser) -> "LocalUsers":
         return replace(self, users=MappingProxyType({**self.users, user.name: user}))
+
+
+def code_spent() -> PublicError:
+    """The refusal of a one-time code that was used, replaced or has expired since it was shown."""
+    return PublicError(
+        "This one-time code has been used or replaced.",
+        code="code-spent",
+        hint="Ask an administrator for a new one.",
+        status=403,
+    )

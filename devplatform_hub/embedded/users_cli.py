@@ -13,6 +13,8 @@ from ..authenticators.passwords import NewCode, check_password_choice, hash_pass
 from ..core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, AccessRules, decide_access
 from ..core.errors import PublicError
 from ..core.identity import GroupName, display_group, parse_group, parse_username
+from ..core.profiles import Profile
+from ..core.profiles_yaml import parse_profiles
 from ..directory.local_users import LocalUser, LocalUsers
 from ..directory.users_file import UsersFile
 from .state import DataFolder, open_data
@@ -174,6 +176,10 @@ def explain(data: Path, name: str) -> None:
     click.echo(f"  groups   {_groups_text(person.groups)}")
     click.echo(f"  sign-in  {_state(person)}")
     click.echo(f"  subject  local:{person.subject}")
+    for profile in _profiles(DataFolder(data.absolute())) if allowed else ():
+        limits = _groups_text(profile.allowed_groups)
+        verdict = "yes" if access.in_any(profile.allowed_groups) else f"no, only for members of {limits}"
+        click.echo(f"  profile  {profile.slug}: {verdict}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +227,12 @@ def _existing(data: Path) -> UsersFile:
             hint="devplatform user add NAME adds the first person; --data names another folder.",
         )
     return file
+
+
+def _profiles(folder: DataFolder) -> tuple[Profile, ...]:
+    """The profiles of this machine; none before it has been started."""
+    file = folder.profiles_file
+    return parse_profiles(file.read_text("utf-8"), str(file)).profiles if file.exists() else ()
 
 
 def _named(text: str) -> str:

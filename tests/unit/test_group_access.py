@@ -1,5 +1,8 @@
 """Settings of the sign-in that would break its one rule are refused when the hub starts."""
 
+import asyncio
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +10,10 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Config
 
-from devplatform_hub.authenticators.local import LocalAuthenticator
+from devplatform_hub.authenticators.local import LocalAuthenticator, Ticket, TooManyTries
+from devplatform_hub.authenticators.refusals import SignInRefused
 from devplatform_hub.authenticators.sessions import Binding
+from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.identity import Identity
 
 
@@ -59,6 +64,48 @@ def test_settings_that_are_refused(tmp_path: Path, traits: dict[str, Any], said:
 def test_names_the_hub_may_use(tmp_path: Path, name: str, expected: bool) -> None:
     """Also for people that an administrator adds through the API."""
     assert make(tmp_path).validate_username(name) is expected
+
+
+async def test_hashing_is_bounded(tmp_path: Path) -> None:
+    """Two passwords are hashed at once, 40 more wait, and whoever comes after them is asked to come back."""
+    authenticator = make(tmp_path)
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def job() -> bool:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.002)
+        with lock:
+            running -= 1
+        return True
+
+    answers = await asyncio.gather(*(authenticator._work(job) for _ in range(60)), return_exceptions=True)
+    assert most == 2
+    assert [answer for answer in answers if answer is True] == [True] * 40
+    refused = [answer for answer in answers if isinstance(answer, TooManyTries)]
+    assert len(refused) == 20
+    assert refused[0].headers == {"Retry-After": "2"}
+    assert await authenticator._work(job) is True
+
+
+async def test_a_broken_file_is_not_described_to_whoever_chooses_a_password(tmp_path: Path) -> None:
+    """Paths and lines are for the log; the page says that it cannot be done now."""
+    authenticator = make(tmp_path)
+    authenticator.users.path.write_text("schema: 1\nusers: [")
+    with pytest.raises(SignInRefused) as refused:
+        await authenticator.choose_password(Ticket("alice", "0" * 64), "correct horse", "correct horse", "::1")
+    assert refused.value.problem.code == "directory-unavailable"
+    assert str(tmp_path) not in refused.value.jupyterhub_message
+    assert authenticator.users.path.read_text() == "schema: 1\nusers: ["
+
+
+def test_a_refusal_is_escaped_on_the_hubs_own_error_page() -> None:
+    """JupyterHub shows this text unescaped."""
+    refusal = SignInRefused(PublicError("<b>bold</b>", code="a-code", hint="<script>"))
+    assert refusal.jupyterhub_html_message == "&lt;b&gt;bold&lt;/b&gt; &lt;script&gt; (<code>a-code</code>)"
 
 
 def test_a_session_belongs_to_a_subject_in_one_state() -> None:

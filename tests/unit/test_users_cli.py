@@ -158,6 +158,33 @@ def test_explain_says_why(data: Path, groups: list[str], disabled: bool, expecte
     assert run(explain, data, "ALICE").output.splitlines()[: len(expected)] == expected
 
 
+def test_explain_names_the_profiles(data: Path) -> None:
+    """What is limited to groups says to which; somebody who is kept out has no profiles at all."""
+    run(user, data, "add", "alice", "--group", USERS)
+    run(user, data, "add", "ada", "--group", ADMINS)
+    (data / "profiles.yaml").write_text(
+        """
+profiles:
+- name: small
+  default: true
+  cpu: 1
+  memory: 1G
+- name: secret
+  cpu: 1
+  memory: 1G
+  allowed_groups: [gpu-users]
+"""
+    )
+    listed = {
+        name: [line.strip() for line in run(explain, data, name).output.splitlines() if "profile " in line]
+        for name in ("alice", "ada")
+    }
+    assert listed == {
+        "alice": ["profile  small: yes", "profile  secret: no, only for members of gpu-users"],
+        "ada": ["profile  small: yes", "profile  secret: yes"],
+    }
+
+
 def test_first_administrator_until_there_is_one(tmp_path: Path) -> None:
     """A fresh code at every start, only the latest of which works, until an administrator has a password."""
     first, second = ensure_first_admin(tmp_path), ensure_first_admin(tmp_path)

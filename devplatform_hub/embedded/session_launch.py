@@ -59,7 +59,7 @@ def environment(
         SESSION_VARIABLE: caller.session,
         "MLFLOW_TRACKING_URI": f"{caller.origin}/services/mlflow",
         "MLFLOW_TRACKING_TOKEN": caller.token,
-        "MLFLOW_EXPERIMENT_NAME": caller.name,
+        "MLFLOW_EXPERIMENT_NAME": f"people/{caller.name}",  # the MLflow service keeps this name for them
         **vscode,
     }
 

@@ -144,7 +144,7 @@ class ServiceApp(Application):
         audit.configure()
         # What modules of a service log goes where the application's own lines go.
         modules = logging.getLogger("devplatform")
-        modules.setLevel(self.log_level)
+        modules.setLevel(self.log.level)
         modules.handlers = list(self.log.handlers)
         if self.exit_with_parent:
             end_with_parent()

@@ -58,11 +58,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, hub: MlflowHub) -> Iterator[Page]:
+def problems() -> list[str]:
+    """Refused requests and violations of the policy that the page has met."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, hub: MlflowHub, problems: list[str]) -> Iterator[Page]:
     """A signed-in page of Alice's; at the end there must have been no refusal and no violation of the policy."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     opened = context.new_page()
-    problems: list[str] = []
     opened.on("response", lambda answer: problems.append(f"{answer.status} {answer.url}") if _is_bad(answer) else None)
     opened.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
     opened.goto(f"{hub.url}/")
@@ -97,15 +102,22 @@ def test_shows_a_run_after_signing_in(page: Page, hub: MlflowHub, run: dict[str,
     _keep(page, f"run-{width}")
 
 
-def test_shows_an_artifact_without_running_it(page: Page, hub: MlflowHub, run: dict[str, str]) -> None:
+def test_shows_an_artifact_without_running_it(
+    page: Page, hub: MlflowHub, run: dict[str, str], problems: list[str]
+) -> None:
     """A text is previewed by the page; a logged page with a script does not get to run as ours."""
     page.goto(f"{hub.url}/#/experiments/{run['experiment']}/runs/{run['run']}/artifacts/note.txt")
     expect(page.get_by_text("kept text").first).to_be_visible(timeout=30_000)
-    page.goto(f"{hub.url}/#/experiments/{run['experiment']}/runs/{run['run']}/artifacts/page.html")
-    expect(page.get_by_text("page.html").first).to_be_visible(timeout=30_000)
-    page.wait_for_timeout(1000)
+    page.get_by_text("page.html").click()
+    frame = page.frame_locator("iframe").first
+    expect(frame.get_by_text("kept page")).to_be_visible(timeout=30_000)
     _keep(page, "artifact-1280")
     assert "owned" not in page.title()
+    inside = next(inner for inner in page.frames if inner is not page.main_frame)
+    reach = "() => { try { return window.parent.document.title } catch (error) { return 'apart' } }"
+    assert inside.evaluate(reach) == "apart"
+    assert ["inline script violates" in problem for problem in problems] == [True]
+    problems.clear()
 
 
 def test_changes_a_run_from_the_page(page: Page, hub: MlflowHub, run: dict[str, str]) -> None:

@@ -106,7 +106,7 @@ def test_code_runs_in_the_workspace_as_the_person(hub: RealHub, alice: str) -> N
     workspace = str(home / "workspace")
     assert json.loads(kernels.run(hub, "alice", alice, kernel, code)) == [
         *(workspace, str(home), "alice", "alice"),
-        *(f"{hub.origin}/services/mlflow", "alice", workspace),
+        *(f"{hub.origin}/services/mlflow", "people/alice", workspace),
     ]
 
 

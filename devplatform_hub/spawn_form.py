@@ -42,7 +42,9 @@ class _Card:
         return f"profile-option-{self.offer.profile.slug}--"
 
 
-def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str) -> str:
+def render_form(
+    offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str, notice: str = ""
+) -> str:
     """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected."""
     chosen = _initial(offers, saved)
     cards = [_card(offer, saved if offer is chosen else {}, checked=offer is chosen) for offer in offers]
@@ -52,6 +54,7 @@ def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforce
         cards=cards,
         lost=str(wanted) if lost else "",
         enforcement=enforcement,
+        notice=notice,
         search=len(offers) >= _SEARCH_FROM,
         style=_asset("spawn_form.css"),
         script=_asset("spawn_form.js"),

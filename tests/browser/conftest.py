@@ -1,0 +1,51 @@
+"""A real Chromium, and the really started product for it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.integration.product import ADMINS_GROUP, USERS_GROUP, Product, started_product
+from tests.lab.tools import chromium
+
+WIDTHS = {"wide": (1280, 900), "narrow": (400, 900)}
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A platform with alice and bob, who may use it, and boss, who runs it."""
+    with started_product(tmp_path_factory.mktemp("browser") / "data") as product:
+        product.add_person("alice")
+        product.add_person("bob")
+        product.add_person("boss", USERS_GROUP, ADMINS_GROUP)
+        yield product
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium without its own traffic."""
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        started = playwright.chromium.launch(executable_path=str(chromium()), args=flags)
+        yield started
+        started.close()
+
+
+@pytest.fixture(params=list(WIDTHS))
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A fresh browser session, once as wide as a desk and once as narrow as a phone."""
+    width, height = WIDTHS[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC")
+    context.set_default_timeout(30_000)
+    yield context.new_page()
+    context.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """A screenshot for a person to look at, where $SCREENSHOTS names a folder."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        width = (page.viewport_size or {"width": 0})["width"]
+        page.screenshot(path=Path(folder) / f"{name}-{width}.png")

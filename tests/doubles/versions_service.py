@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tornado import web
 
 from devplatform_versions.app import VersionsApp
 from devplatform_versions.local.store import LocalVersionStore
@@ -51,6 +52,7 @@ class Running:
     local: LocalUnderTest
     origin: str
     session: aiohttp.ClientSession = field(repr=False)
+    query: str = ""
 
     @property
     def url(self) -> str:
@@ -64,6 +66,13 @@ class Running:
         headers = options.pop("headers", {}) | ({"Authorization": f"token {token}"} if token else {})
         async with self.session.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
+
+    def cookie(self, token: str) -> str:
+        """The `Cookie` header of a browser that has signed in: what HubOAuth sets at the end of its round trip."""
+        settings: Any = self.app._server.request_callback.settings  # type: ignore[union-attr]
+        name = settings["hub_auth"].cookie_name
+        value = web.create_signed_value(settings["cookie_secret"], name, token).decode()
+        return f"{name}={value}"
 
     async def page(self, path: str, **options: Any) -> Answer:
         """A page, as a browser asks for it."""

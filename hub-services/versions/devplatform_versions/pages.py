@@ -77,6 +77,8 @@ class FolderPage(OwnedPage):
             complete = True
         entries = page.items
         shown = [entry for entry in entries if everything or not _is_noise(folder, entry)]
+        if page.next_token is None and not self.text_argument("token"):
+            shown.sort(key=lambda entry: not entry.is_folder)  # folders first, where that is no matter of pages
         self.show(
             "folder.html",
             path=folder,

@@ -152,4 +152,6 @@ class UploadHandler(PublicHandler):
             kwargs["exc_info"] = (type(error), error, trace)
         elif isinstance(error, PreconditionFailed):
             error.status = 412  # as a bucket answers
+        # Refused before its body was read, the connection cannot be used again: say so.
+        self.set_header("Connection", "close")
         super().write_error(error.status if isinstance(error, PublicError) else status_code, **kwargs)

@@ -154,13 +154,44 @@ def _clean_cell(cell: dict[str, Any]) -> dict[str, Any]:
     if isinstance(cell.get("id"), str):
         clean["id"] = cell["id"]
     if isinstance(cell.get("attachments"), dict):
-        clean["attachments"] = cell["attachments"]
+        clean["attachments"] = {
+            name: {kind: text_of(value) for kind, value in bundle.items() if _is_text(value)}
+            for name, bundle in cell["attachments"].items()
+            if isinstance(bundle, dict)
+        }
     if clean["cell_type"] == "code":
         count = cell.get("execution_count")
         outputs = cell.get("outputs")
         clean["execution_count"] = count if isinstance(count, int) else None
-        clean["outputs"] = [o for o in outputs if isinstance(o, dict)] if isinstance(outputs, list) else []
+        clean["outputs"] = (
+            [_clean_output(o) for o in outputs if isinstance(o, dict)] if isinstance(outputs, list) else []
+        )
     return clean
+
+
+def _clean_output(output: dict[str, Any]) -> dict[str, Any]:
+    """One of nbformat's four kinds of output, with text joined: nbdime takes nothing else."""
+    kind = output.get("output_type")
+    if kind == "stream":
+        name = "stderr" if output.get("name") == "stderr" else "stdout"
+        return {"output_type": "stream", "name": name, "text": text_of(output.get("text"))}
+    if kind == "error":
+        trace = output.get("traceback")
+        lines = [line for line in trace if isinstance(line, str)] if isinstance(trace, list) else []
+        name, value = text_of(output.get("ename")), text_of(output.get("evalue"))
+        return {"output_type": "error", "ename": name, "evalue": value, "traceback": lines}
+    data = output.get("data")
+    bundle = {key: text_of(value) for key, value in data.items() if _is_text(value)} if isinstance(data, dict) else {}
+    clean: dict[str, Any] = {"output_type": "display_data", "data": bundle, "metadata": {}}
+    if kind == "execute_result":
+        count = output.get("execution_count")
+        clean |= {"output_type": kind, "execution_count": count if isinstance(count, int) else None}
+    return clean
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value of a bundle is text; JSON of a widget or a plot is neither shown nor compared."""
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(part, str) for part in value))
 
 
 def _cell(cell: dict[str, Any], number: int, lexer: Any) -> str:

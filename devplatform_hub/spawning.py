@@ -4,32 +4,44 @@ Hooks only: what a person may have is decided in `core.session`, how the page lo
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyterhub.spawner import Spawner
 from tornado import web
 from traitlets import Unicode, default
+from traitlets.config import LoggingConfigurable
 
 from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
 from .core.errors import PublicError
-from .core.identity import LOCAL_DOMAIN, parse_group
+from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
 from .core.profiles import Capabilities, Catalog, offers
 from .core.profiles_yaml import ProfilesError, parse_profiles
 from .core.session import SessionPlan, parse_request, plan_session
+from .servicekit import audit
 from .spawn_form import render_form, request_from_form
 
-try:
+try:  # JupyterHub 6: no traceback in the log, and counted as a refusal instead of a fault of the hub
     from jupyterhub.spawner import SpawnException
-except ImportError:  # JupyterHub 5
+except ImportError:
     SpawnException = None
 
+_CHOICE = "devplatform_choice"
 
-class ProfileSpawnerMixin(Spawner):
-    """Mix this in before a spawner: the form, its options and `plan()` come from `profiles.yaml` and the groups."""
+
+# JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
+_Base: Any = Spawner if TYPE_CHECKING else LoggingConfigurable
+
+
+class ProfileSpawnerMixin(_Base):
+    """Mix this in before a spawner: the form, its options and the plan of a start come from `profiles.yaml` and groups.
+
+    The spawner's `start` calls `plan_start()` first; the REST API, the form and a link all end there.
+    """
 
     profiles_file = Unicode(
-        help="""The profiles.yaml to choose from, read anew whenever a form is shown or a server starts.
+        help="""The profiles.yaml to choose from, read anew when it changes.
 
         Empty: the profiles that come with the platform.
         """,
@@ -42,17 +54,30 @@ class ProfileSpawnerMixin(Spawner):
         DEFAULT_ADMINS_GROUP, help="Members may start servers with every profile, whatever group it is limited to."
     ).tag(config=True)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._last_choice: dict[str, object] = {}
+        super().__init__(*args, **kwargs)
+
+    # What a spawner may say differently
+
     def capabilities(self) -> Capabilities:
         """What the place where servers run can give. A cluster that grows knows no limit beforehand."""
         return Capabilities()
+
+    def notice(self) -> str:
+        """One sentence to show above the profiles, such as why the last server ended. Empty: nothing."""
+        return ""
+
+    # What is decided, and by whom
 
     def catalog(self) -> Catalog:
         """The profiles as they are now. Raises `PublicError` (`profiles-broken`) when an edit broke the file."""
         path = Path(self.profiles_file) if self.profiles_file else Path(__file__).with_name("profiles.yaml")
         try:
-            return parse_profiles(path.read_text("utf-8"), str(path), group_domain=self.group_domain)
+            state = path.stat()
+            return _read_catalog(path, self.group_domain, (state.st_mtime_ns, state.st_size, state.st_ino))
         except (OSError, UnicodeError, ProfilesError) as error:
-            self.log.warning("The profiles cannot be read: %s", error)
+            self.log.error("The profiles cannot be used:\n%s", error)  # noqa: TRY400 - the text says file and line
             raise PublicError(
                 "The list of profiles is broken.",
                 code="profiles-broken",
@@ -62,60 +87,103 @@ class ProfileSpawnerMixin(Spawner):
 
     def access(self) -> Access:
         """What this person may do, from the groups that the authenticator last gave them."""
-        groups = [parse_group(group.name, self.group_domain) for group in self.user.groups]
         users = parse_group(self.users_group, self.group_domain)
         admins = parse_group(self.admins_group, self.group_domain)
-        return decide_access(groups, AccessRules(users, admins))
+        return decide_access(self._groups(), AccessRules(users, admins))
 
-    def plan(self, user_options: Mapping[str, object]) -> SessionPlan:
-        """The server that these options lead to. Raises the hub's own refusal with our message, hint and code."""
+    def plan_start(self) -> SessionPlan:
+        """The server that is to start now, from `user_options`. Raises the hub's own refusal.
+
+        The hub has stored what was asked for before anybody looked at it: what is kept is the resolved choice,
+        for the admin panel, the culler and the next form; after a refusal the choice before it.
+        """
         try:
-            return self.plan_or_explain(user_options)
+            plan = self._plan(dict(self.user_options or {}))
+        except web.HTTPError:
+            self._keep(self._last_choice)
+            raise
+        self._keep(plan.as_user_options())
+        return plan
+
+    def _plan(self, options: Mapping[str, object]) -> SessionPlan:
+        try:
+            return plan_session(parse_request(options), self.catalog(), self.access(), self.capabilities())
         except PublicError as error:
+            target = f"{self.user.name}/{self.name}"
+            audit.emit("server.start", actor=self.user.name, outcome="refused", target=target, why=error.code)
             raise as_refusal(error) from error
 
-    def plan_or_explain(self, user_options: Mapping[str, object]) -> SessionPlan:
-        """As `plan`, but raises the `PublicError` itself."""
-        return plan_session(parse_request(user_options), self.catalog(), self.access(), self.capabilities())
+    def _groups(self) -> list[GroupName]:
+        groups = []
+        for group in self.user.groups:
+            try:
+                groups.append(parse_group(group.name, self.group_domain))
+            except PublicError:  # made by hand in the hub; no profile can name it, so it grants nothing
+                self.log.debug("%r is not a group name of the platform", group.name)
+        return groups
 
-    def keep(self, plan: SessionPlan) -> None:
-        """Remember the resolved choice for the admin panel, the culler and the next start of this server."""
-        self.user_options = plan.as_user_options()
-        self.orm_spawner.user_options = self.user_options
+    def _keep(self, choice: Mapping[str, object]) -> None:
+        self._last_choice = dict(choice)
+        self.user_options = dict(choice)
+        if self.orm_spawner:
+            self.orm_spawner.user_options = dict(choice)
+
+    # JupyterHub's hooks
+
+    def get_state(self) -> dict[str, Any]:
+        """As every spawner, and the last choice that was allowed, which `clear_state` keeps."""
+        return {**super().get_state(), _CHOICE: self._last_choice} if self._last_choice else super().get_state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self._last_choice = dict(state.get(_CHOICE) or {})
 
     @default("options_form")
-    def _options_form(self) -> Any:
-        return type(self)._render_profiles
+    def _default_options_form(self) -> Any:
+        return type(self).render_options_form
 
-    async def _render_profiles(self) -> str:
-        saved = self.orm_spawner.user_options if self.orm_spawner else {}
+    def render_options_form(self) -> str:
+        """The spawn page's form for this person, now."""
+        saved = dict(self.orm_spawner.user_options or {}) if self.orm_spawner else {}
         try:
             catalog, access, capabilities = self.catalog(), self.access(), self.capabilities()
         except PublicError as error:
             raise as_refusal(error) from error
-        return render_form(offers(catalog, access, capabilities), saved or {}, enforcement=capabilities.enforcement)
+        shown = offers(catalog, access, capabilities)
+        return render_form(shown, saved, enforcement=capabilities.enforcement, notice=self.notice())
 
     @default("options_from_form")
-    def _options_from_form(self) -> Any:
+    def _default_options_from_form(self) -> Any:
         return self._checked_form
 
     def _checked_form(self, formdata: Mapping[str, list[str]]) -> dict[str, object]:
-        options = request_from_form(formdata)
-        self.plan(options)  # a wrong choice is shown on the form itself, before anything starts
-        return options
+        # Checked here too: the hub shows what is wrong on the form itself, before anything starts.
+        return self._plan(request_from_form(formdata)).as_user_options()
+
+    def options_from_query(self, query_data: Mapping[str, list[str]]) -> dict[str, object]:
+        """A link such as `/hub/spawn?profile=highmem&editor=vscode`, checked like every other way in."""
+        return self._plan({name: values[0] for name, values in query_data.items() if values}).as_user_options()
 
     @default("apply_user_options")
-    def _apply_user_options(self) -> Any:
-        # JupyterHub 6 warns of options that nobody applies; `start` does, through `plan`.
-        return lambda spawner, options: None  # noqa: ARG005
+    def _default_apply_user_options(self) -> Any:
+        # JupyterHub warns of options that nobody applies; `start` does, through `plan_start`.
+        return lambda _spawner, _options: None
 
 
 def as_refusal(error: PublicError) -> web.HTTPError:
-    """`error` as the hub shows it on the page and in its API, without a stack trace: JupyterHub 6's own or 5's."""
-    text = f"{error.message} {error.hint}".strip() + f" [{error.code}]"
-    if SpawnException is not None:
-        refusal: Any = SpawnException(text, reason=error.code, status_code=error.status)
+    """`error` as the hub shows it on the page and in its API, without a stack trace, on JupyterHub 5 and 6."""
+    text = " ".join(part for part in (error.message, error.hint, f"[{error.code}]") if part)
+    refusal: Any
+    if SpawnException is None:
+        refusal = web.HTTPError(error.status, "%s", text, reason=error.code)
     else:
-        refusal = web.HTTPError(error.status, "%s", text)
+        refusal = SpawnException(text, reason=error.code, status_code=error.status)
     refusal.jupyterhub_message = text
+    refusal.headers = {"X-DevPlatform-Error": error.code}
     return refusal
+
+
+@lru_cache(maxsize=8)
+def _read_catalog(path: Path, group_domain: str, _stamp: tuple[int, int, int]) -> Catalog:
+    """Fifty profiles take 50 ms to read, and the form is drawn in the hub's only thread: once for each change."""
+    return parse_profiles(path.read_text("utf-8"), str(path), group_domain=group_domain)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 from devplatform_versions.client import Endpoint, ServiceUnavailable, VersionsClient
 from devplatform_versions.model import Version
 
@@ -150,6 +152,37 @@ class Lab:
             return await self.live() == self.files()
 
         await eventually(same, timeout=timeout)
+
+    async def settled_but(self, left_out: str, timeout: float = 20) -> None:
+        """The same, but for files in folders of that name."""
+
+        async def same() -> bool:
+            files = {path: digest for path, digest in self.files().items() if left_out not in path.split("/")}
+            return await self.live() == files
+
+        await eventually(same, timeout=timeout)
+
+    async def restore(self, path: str, index: int) -> Version:
+        """Restore a version of a file, counted from the oldest, as the page or the command does."""
+        async with VersionsClient(self.endpoint) as client:
+            kept = [version for version in reversed(await client.versions(path)) if not version.tombstone]
+            return await client.restore(path, kept[index].generation)
+
+    def in_workspace(self, *command: str) -> None:
+        """Run a program as a person does in a terminal."""
+        subprocess.run(command, cwd=self.workspace, check=True, stdout=subprocess.DEVNULL)
+
+    def start_agent_beside(self) -> "subprocess.Popen[bytes]":
+        """Start another agent and go on with that; gives the one before."""
+        before = self._agent
+        assert before is not None
+        self.start_agent()
+        return before
+
+    def agent_memory(self) -> int:
+        """Resident bytes of the agent."""
+        assert self._agent is not None
+        return int(psutil.Process(self._agent.pid).memory_info().rss)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import datetime
 from devplatform_hub.core.errors import PublicError
 
 from .folder_restore import Deletion, FolderRestorePlan, Restore, plan_folder_restore
-from .model import Version
+from .model import Origin, Version
 from .ports import StoreUnavailable, VersionStore
 
 _AT_ONCE = 16
@@ -93,7 +93,9 @@ async def _apply(store: VersionStore, owner: str, author: str, step: Restore | D
             await store.restore(owner, step.path, step.generation, author, if_generation_match=step.if_generation_match)
             result.restored.append(step.path)
         else:
-            await store.delete(owner, step.path, author, if_generation_match=step.if_generation_match)
+            # Its origin tells the capture agent that the file in the workspace is meant to go.
+            match = step.if_generation_match
+            await store.delete(owner, step.path, author, if_generation_match=match, origin=Origin.RESTORE)
             result.deleted.append(step.path)
     except PublicError as error:
         result.failed.append((step.path, error))

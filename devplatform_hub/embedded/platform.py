@@ -86,7 +86,7 @@ def describe(
     node = node_binary()
     return Machine(
         data=str(data.root),
-        port=port or _internal_ports(["public"], {}, taken=set(ports.values()))["public"],
+        port=port or next(free for free in free_ports(len(ports) + 1) if free not in ports.values()),
         hub_port=ports.pop("hub"),
         proxy_api_port=ports.pop("proxy-api"),
         service_ports=ports,
@@ -159,6 +159,11 @@ def end_leftovers(data: DataFolder) -> int:
     left = leftovers.find_marked(str(data.machine_file), sessions=False)
     leftovers.end(left)
     return len(left)
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nothing listens on, and that no outgoing connection will take."""
+    return list(_internal_ports([str(number) for number in range(count)], {}, set()).values())
 
 
 def _internal_ports(names: list[str], remembered: Mapping[str, int], taken: set[int]) -> dict[str, int]:

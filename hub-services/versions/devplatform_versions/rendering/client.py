@@ -35,11 +35,12 @@ def too_complex() -> PublicError:
 
 
 class Renderer:
-    """Runs at most `at_once` workers of at most `seconds` each."""
+    """Runs at most `at_once` workers, of at most `seconds` and `memory` bytes each."""
 
-    def __init__(self, *, at_once: int = 2, seconds: float = 20) -> None:
+    def __init__(self, *, at_once: int = 2, seconds: float = 20, memory: int = 2**30) -> None:
         self._free = asyncio.Semaphore(at_once)
         self._seconds = seconds
+        self._memory = memory
         self._waiting = 0
 
     async def run(self, job: Mapping[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ class Renderer:
         try:
             async with asyncio.timeout(self._seconds):
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(_feed(worker, job, parts))
+                    group.create_task(_feed(worker, {**job, "memory": self._memory}, parts))
                     output = group.create_task(_read(worker.stdout, _MOST_ANSWER))
                     errors = group.create_task(_read(worker.stderr, 2**16))
                 status = await worker.wait()

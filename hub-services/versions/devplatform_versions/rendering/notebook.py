@@ -161,11 +161,9 @@ def _clean_cell(cell: dict[str, Any]) -> dict[str, Any]:
         }
     if clean["cell_type"] == "code":
         count = cell.get("execution_count")
-        outputs = cell.get("outputs")
+        outputs = cell["outputs"] if isinstance(cell.get("outputs"), list) else []
         clean["execution_count"] = count if isinstance(count, int) else None
-        clean["outputs"] = (
-            [_clean_output(o) for o in outputs if isinstance(o, dict)] if isinstance(outputs, list) else []
-        )
+        clean["outputs"] = [_clean_output(output) for output in outputs if isinstance(output, dict)]
     return clean
 
 

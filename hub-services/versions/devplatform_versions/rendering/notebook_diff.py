@@ -1,5 +1,9 @@
 """Two notebooks compared cell by cell: nbdime says which cells belong together, lines are compared as text."""
 
+import contextlib
+import difflib
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import nbformat
@@ -9,6 +13,7 @@ from .notebook import image_of, plain_output
 from .text_diff import compare_text, unified
 
 _MOST_CELLS = 500
+_NBDIME_SECONDS = 4.0
 _MOST_OUTPUT_CHARACTERS = 100_000
 
 Pair = tuple[int | None, int | None]
@@ -53,9 +58,17 @@ def notebook_changes(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[dic
     return cells[:_MOST_CELLS], cut or len(cells) > _MOST_CELLS
 
 
+class _TookTooLong(Exception):
+    """nbdime compares every cell with every other one, letter by letter, when nothing fits at once."""
+
+
 def paired_cells(old: dict[str, Any], new: dict[str, Any]) -> list[Pair]:
     """Which cell of the old notebook belongs to which of the new one, in reading order; None on a side for none."""
-    entries = diff_notebooks(nbformat.from_dict(old), nbformat.from_dict(new))
+    try:
+        with _at_most(_NBDIME_SECONDS):
+            entries = diff_notebooks(nbformat.from_dict(old), nbformat.from_dict(new))
+    except _TookTooLong:
+        return _paired_by_identity(old["cells"], new["cells"])
     steps: list[Any] = []
     for entry in entries:
         if entry["key"] == "cells" and entry["op"] == "patch":
@@ -79,6 +92,35 @@ def paired_cells(old: dict[str, Any], new: dict[str, Any]) -> list[Pair]:
         pairs.append((a, b))
         a, b = a + 1, b + 1
     return pairs
+
+
+def _paired_by_identity(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[Pair]:
+    """The same by cell ids, or equal text where there are none: coarser than nbdime, and fast."""
+    left = [cell.get("id") or f"{cell['cell_type']}:{cell['source']}" for cell in old]
+    right = [cell.get("id") or f"{cell['cell_type']}:{cell['source']}" for cell in new]
+    pairs: list[Pair] = []
+    for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        both = min(a2 - a1, b2 - b1) if tag in ("equal", "replace") else 0
+        pairs += [(a1 + i, b1 + i) for i in range(both)]
+        pairs += [(a, None) for a in range(a1 + both, a2)]
+        pairs += [(None, b) for b in range(b1 + both, b2)]
+    return pairs
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """`_TookTooLong` in the middle of whatever runs for longer. For the main thread of a worker only."""
+
+    def end(*_: object) -> None:
+        raise _TookTooLong
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _compared(

@@ -1,6 +1,7 @@
 """Two texts compared line by line, as rows that a page can show side by side and as a unified diff."""
 
 import difflib
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -24,6 +25,7 @@ def compare_text(old: str, new: str) -> dict[str, Any]:
     before, cut_before = bounded_lines(old)
     after, cut_after = bounded_lines(new)
     rows: list[dict[str, Any]] = []
+    words = _WordBudget()
     added = removed = 0
     last_a = last_b = 0
     for group in _grouped(line_opcodes(before, after)):
@@ -33,7 +35,8 @@ def compare_text(old: str, new: str) -> dict[str, Any]:
             if tag != "equal":
                 removed += a2 - a1
                 added += b2 - b1
-            rows.extend(_rows(tag, before[a1:a2], after[b1:b2], a1 + 1, b1 + 1))
+            if len(rows) <= _MOST_ROWS:
+                rows.extend(_rows(tag, before[a1:a2], after[b1:b2], a1 + 1, b1 + 1, words))
         last_a, last_b = group[-1][2], group[-1][4]
     if rows:
         _skip(rows, len(after) - last_b)
@@ -106,7 +109,18 @@ def _grouped(codes: list[Opcode]) -> list[list[Opcode]]:
     return [*groups, group] if group else groups
 
 
-def _rows(tag: str, left: list[str], right: list[str], a: int, b: int) -> list[dict[str, Any]]:
+@dataclass(slots=True)
+class _WordBudget:
+    """How much work is left for finding what changed inside lines: it grows with the product of their lengths."""
+
+    left: int = 8_000_000
+
+    def allows(self, old: str, new: str) -> bool:
+        self.left -= len(old) * len(new)
+        return self.left >= 0
+
+
+def _rows(tag: str, left: list[str], right: list[str], a: int, b: int, words: _WordBudget) -> list[dict[str, Any]]:
     if tag == "equal":
         return [
             {"kind": "same", "a": a + i, "left": [[False, line]], "b": b + i, "right": [[False, line]]}
@@ -115,7 +129,7 @@ def _rows(tag: str, left: list[str], right: list[str], a: int, b: int) -> list[d
     rows: list[dict[str, Any]] = []
     paired = min(len(left), len(right))
     for i in range(paired):
-        old, new = _segments(left[i], right[i])
+        old, new = _segments(left[i], right[i], words)
         rows.append({"kind": "changed", "a": a + i, "left": old, "b": b + i, "right": new})
     for i in range(paired, len(left)):
         rows.append({"kind": "removed", "a": a + i, "left": [[False, left[i]]], "b": None, "right": []})
@@ -124,9 +138,9 @@ def _rows(tag: str, left: list[str], right: list[str], a: int, b: int) -> list[d
     return rows
 
 
-def _segments(old: str, new: str) -> tuple[list[Segment], list[Segment]]:
-    """What changed inside a line; the whole line when hardly anything stayed or when it is long."""
-    if max(len(old), len(new)) > _INLINE_LENGTH:
+def _segments(old: str, new: str, words: _WordBudget) -> tuple[list[Segment], list[Segment]]:
+    """What changed inside a line; the whole line when hardly anything stayed or it takes too long."""
+    if max(len(old), len(new)) > _INLINE_LENGTH or not words.allows(old, new):
         return [[False, old]], [[False, new]]
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     if matcher.ratio() < 0.4:

@@ -1,6 +1,6 @@
 """One job, then the end: `python -I -m devplatform_versions.rendering.worker`, started by `client`.
 
-Standard input is a line of JSON, `{"job", "name", "sizes": [bytes of each part], ...}`, and then the parts;
+Standard input is a line of JSON, `{"job", "name", "memory", "sizes": [bytes of each part], ...}`, and then the parts;
 standard output is the JSON of the answer.
 """
 
@@ -9,15 +9,14 @@ import resource
 import sys
 from typing import Any, BinaryIO
 
-_MEMORY = 1024 * 2**20
 _SECONDS = 15
 
 
 def main() -> int:
     """Read the job, limit this process, answer."""
-    _limit()
     source = sys.stdin.buffer
     job = json.loads(source.readline())
+    _limit(job["memory"])
     parts = [_read(source, size) for size in job["sizes"]]
     try:
         answer = answer_job(job, parts)
@@ -77,8 +76,8 @@ def _read(source: BinaryIO, size: int) -> bytes:
     return content
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+def _limit(memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

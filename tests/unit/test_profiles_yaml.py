@@ -1,0 +1,151 @@
+"""profiles.yaml: what it means, and of every mistake the line, what is wrong and what would be right."""
+
+from importlib.resources import files
+
+import pytest
+
+from devplatform_hub.core.identity import GroupName
+from devplatform_hub.core.profiles import Catalog, Choice, Editor, Gpu, Profile, ProfileOption
+from devplatform_hub.core.profiles_yaml import ProfilesError, parse_profiles
+
+GIB = 2**30
+GOOD = "profiles:\n  - {name: a, cpu: 1, memory: 1G, default: true}\n"
+
+
+def test_reads_the_profiles_that_come_with_the_platform() -> None:
+    """Standard, high memory and GPU, with standard as the default."""
+    text = (files("devplatform_hub") / "profiles.yaml").read_text("utf-8")
+    found = [(p.slug, p.cpu, p.memory, p.gpu, p.default) for p in parse_profiles(text, "profiles.yaml").profiles]
+    assert found == [
+        ("standard", 2, 8 * GIB, None, True),
+        ("highmem", 4, 16 * GIB, None, False),
+        ("ml-gpu", 8, 32 * GIB, Gpu(1), False),
+    ]
+
+
+def test_reads_every_key() -> None:
+    """Groups get their domain, times become seconds, an option keeps its choices in order."""
+    text = """
+profiles:
+  - name: team
+    display_name: Team
+    description: For the team.
+    default: true
+    cpu: 500m
+    memory: 1.5G
+    gpu: {count: 2, resource: amd.com/gpu}
+    editors: [vscode]
+    allowed_groups: [Data-Team, other@example.com]
+    idle_timeout: never
+    max_age: 1d
+    environment: {GREETING: "hello {name}"}
+    options:
+      - name: size
+        display_name: Size
+        choices:
+          - {name: small, default: true}
+          - {name: big, display_name: Big, cpu: 2, memory: 4G, allowed_groups: [big-team], environment: {SIZE: big}}
+"""
+    small = Choice("small", "small", default=True)
+    big_group = frozenset({GroupName("big-team@corp.example")})
+    big = Choice("big", "Big", allowed_groups=big_group, cpu=2, memory=4 * GIB, environment={"SIZE": "big"})
+    assert parse_profiles(text, "p.yaml", group_domain="corp.example") == Catalog(
+        (
+            Profile(
+                slug="team",
+                display_name="Team",
+                description="For the team.",
+                cpu=0.5,
+                memory=3 * GIB // 2,
+                gpu=Gpu(2, "amd.com/gpu"),
+                default=True,
+                editors=(Editor.VSCODE,),
+                options=(ProfileOption("size", "Size", (small, big)),),
+                allowed_groups=frozenset({GroupName("data-team@corp.example"), GroupName("other@example.com")}),
+                idle_timeout=None,
+                max_age=86400,
+                environment={"GREETING": "hello {name}"},
+            ),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        pytest.param("", ["1: the file is empty; start it with profiles:."], id="empty"),
+        pytest.param("profiles: []", ["1: the list of profiles is empty; describe at least one profile."], id="none"),
+        pytest.param(
+            "profiles: {}", ["1: profiles is not a list; start each entry of profiles with a hyphen."], id="no list"
+        ),
+        pytest.param(
+            GOOD.replace("cpu: 1", "cpus: 1"),
+            ["2: a profile has no key 'cpus'; did you mean 'cpu'?", "2: profile 'a' has no cpu; add cpu: 2."],
+            id="unknown key",
+        ),
+        pytest.param(
+            GOOD.replace("1G", "8X"),
+            ["2: memory: '8X' is not a size; write it such as 8G, 512M or a number of bytes."],
+            id="wrong unit",
+        ),
+        pytest.param(
+            GOOD + "  - {name: a, cpu: 1, memory: 1G}\n",
+            ["3: a second profile is named 'a'; rename it: the profile in line 2 has that name."],
+            id="duplicate name",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, default: true}"),
+            ["2: 'default' stands twice; keep one of them; the other is in line 2."],
+            id="duplicate key",
+        ),
+        pytest.param(
+            GOOD.replace(", default: true", ""),
+            ["1: no profile is the default; add default: true to exactly one profile."],
+            id="no default",
+        ),
+        pytest.param(
+            GOOD + "  - {name: b, cpu: 1, memory: 1G, default: true}\n",
+            ["3: 'b' is a second default; keep default: true only on 'a'."],
+            id="two defaults",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, editors: [vim]}"),
+            ["2: 'vim' is not an editor; use jupyterlab or vscode."],
+            id="unknown editor",
+        ),
+        pytest.param(
+            GOOD.replace("true}", 'true, allowed_groups: ["a b"]}'),
+            ["2: 'a b' is not a group; write it such as data-team or data-team@example.com."],
+            id="bad group",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, options: [{name: image, choices: [{name: x}]}]}"),
+            ["2: option 'image' needs one default choice; add default: true to exactly one choice."],
+            id="option without a default",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, environment: {JUPYTERHUB_API_TOKEN: x}}"),
+            [
+                "2: 'JUPYTERHUB_API_TOKEN' belongs to the platform; "
+                "choose a name that starts with neither JUPYTERHUB_ nor DEVPLATFORM_."
+            ],
+            id="a variable of the platform",
+        ),
+        pytest.param(
+            "a: &x 1\nb: *x\n", ["2: aliases (*name) are not read; write the value out."], id="aliases, billion laughs"
+        ),
+        pytest.param(
+            "profiles:\n  - name: [a\n",
+            [
+                "3: this is not YAML: expected ',' or ']', but got '<stream end>'; "
+                "check indentation, colons and quotes.",
+            ],
+            id="broken YAML",
+        ),
+    ],
+)
+def test_says_where_and_what_and_what_would_be_right(text: str, problems: list[str]) -> None:
+    """Every problem of the file at once, in the order of its lines."""
+    with pytest.raises(ProfilesError) as error:
+        parse_profiles(text, "p.yaml")
+    assert str(error.value).splitlines() == [f"p.yaml:{problem}" for problem in problems]

@@ -1,0 +1,126 @@
+"""The page to choose from: what is in it, what is selected, what comes back, and that nothing in it can run."""
+
+import re
+
+import pytest
+
+from devplatform_hub.core.access import AccessRules, decide_access
+from devplatform_hub.core.identity import parse_group
+from devplatform_hub.core.profiles import Capabilities, Catalog, Choice, Editor, Offer, Profile, ProfileOption, offers
+from devplatform_hub.core.session import SessionRequest, parse_request
+from devplatform_hub.spawn_form import render_form, request_from_form
+
+USERS, ADMINS, TEAM = (parse_group(name) for name in ("users", "admins", "team"))
+HOSTILE = '"><script>alert(1)</script>'
+SIZE = ProfileOption("size", "Size", (Choice("small", "Small", default=True), Choice("big", "Big")))
+
+
+def shown(*profiles: Profile, place: Capabilities | None = None) -> tuple[Offer, ...]:
+    return offers(Catalog(profiles), decide_access([USERS], AccessRules(USERS, ADMINS)), place or Capabilities())
+
+
+STANDARD = Profile("standard", "Standard", "Everyday work.", 2, 2**33, default=True, options=(SIZE,))
+OTHER = Profile("other", "Other", "", 1, 2**30)
+CLOSED = Profile("closed", "Closed", "", 1, 2**30, allowed_groups=frozenset({TEAM}))
+
+
+def checked(html: str) -> list[str]:
+    """The ids of the radio buttons that are checked, and the values of the selected options."""
+    inputs = re.findall(r"<input[^>]*>", html)
+    radios = [re.search(r'id="([^"]+)"', i)[1] for i in inputs if "checked" in i]  # type: ignore[index]
+    return radios + re.findall(r'<option value="([^"]+)"\s+selected', html)
+
+
+@pytest.mark.parametrize(
+    ("saved", "selected"),
+    [
+        pytest.param(
+            {}, ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"], id="first"
+        ),
+        pytest.param(
+            {"profile": "standard", "editor": "vscode", "options": {"size": "big"}},
+            ["dp-standard", "dp-standard-editor-vscode", "dp-other-editor-jupyterlab", "big"],
+            id="the last choice",
+        ),
+        pytest.param(
+            {"profile": "other", "editor": "vscode"},
+            ["dp-standard-editor-jupyterlab", "dp-other", "dp-other-editor-vscode", "small"],
+            id="another profile",
+        ),
+        pytest.param(
+            {"profile": "closed"},
+            ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"],
+            id="one that is closed by now",
+        ),
+        pytest.param(
+            {"profile": "standard", "editor": "vim", "options": {"size": "gone"}},
+            ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"],
+            id="stale editor and choice",
+        ),
+        pytest.param(
+            {"profile": ["x"], "editor": 3, "options": "text"},
+            ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"],
+            id="nonsense",
+        ),
+    ],
+)
+def test_selects_the_last_choice_where_it_is_still_possible(saved: dict[str, object], selected: list[str]) -> None:
+    """What was checked is what is shown: a stale choice falls back to something valid."""
+    assert checked(render_form(shown(STANDARD, OTHER, CLOSED), saved, enforcement="")) == selected
+
+
+def test_says_that_the_last_profile_is_gone() -> None:
+    """Falling back is not silent."""
+    html = render_form(shown(STANDARD, CLOSED), {"profile": "closed"}, enforcement="")
+    assert "Your last profile, closed, is not available any more." in html
+
+
+def test_shows_what_is_closed_with_the_reason() -> None:
+    """Disabled, with the reason in text that a screen reader finds."""
+    html = render_form(shown(STANDARD, CLOSED), {}, enforcement="Limits are set with rlimits.")
+    closed = re.search(r'<input[^>]*id="dp-closed"[^>]*>', html)
+    assert closed
+    assert "disabled" in closed[0]
+    assert 'aria-describedby="dp-closed-about"' in closed[0]
+    assert "Only for members of team." in html
+    assert "Limits are set with rlimits." in html
+
+
+def test_an_editor_that_is_missing_is_shown_with_the_reason() -> None:
+    """And the other one is selected."""
+    place = Capabilities(editors_missing={Editor.JUPYTERLAB: "Run make up."})
+    html = render_form(shown(OTHER, place=place), {}, enforcement="")
+    assert "JupyterLab is not available. Run make up." in html
+    assert "dp-other-editor-vscode" in checked(html)
+
+
+def test_escapes_everything_that_profiles_and_people_name() -> None:
+    """kubespawner's form has no autoescape; ours has."""
+    profile = Profile("a", HOSTILE, HOSTILE, 1, 1, default=True, options=(ProfileOption("o", HOSTILE, SIZE.choices),))
+    html = render_form(shown(profile), {"profile": HOSTILE}, enforcement=HOSTILE, notice=HOSTILE)
+    assert "<script>alert" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+
+
+@pytest.mark.parametrize(("count", "searchable"), [(8, False), (9, True), (50, True)])
+def test_offers_a_search_when_profiles_do_not_fit(count: int, searchable: bool) -> None:
+    """Fewer fit on a screen."""
+    profiles = [Profile(f"p{n}", f"P{n}", "", 1, 1, default=n == 0) for n in range(count)]
+    assert ('id="dp-search"' in render_form(shown(*profiles), {}, enforcement="")) is searchable
+
+
+def test_only_the_chosen_profiles_answers_count() -> None:
+    """The form carries the questions of every profile."""
+    form = {
+        "profile": ["standard"],
+        "profile-option-standard--editor": ["vscode"],
+        "profile-option-standard--size": ["big"],
+        "profile-option-other--editor": ["jupyterlab"],
+        "_xsrf": ["x"],
+    }
+    assert parse_request(request_from_form(form)) == SessionRequest("standard", "vscode", {"size": "big"})
+
+
+def test_an_empty_form_asks_for_the_default() -> None:
+    """Nothing was selected because nothing was available, or a script posted nothing."""
+    assert parse_request(request_from_form({})) == SessionRequest("", None, {})

@@ -18,9 +18,6 @@ from typing import Any
 from . import process_table
 
 _SAVING = ("/api/contents", "/api/kernels", "/api/sessions", "/api/terminals", "/files/")
-_PAGES = ("/lab", "/tree", "/notebooks", "/edit", "/doc", "/terminals", "/vscode/")
-
-
 _EXTENSION_HOST = re.compile(rb'"desiredConnectionType":\s*2\b')
 _WINDOW_ACTIVE = re.compile(rb"\$onDidChangeWindowActive.{0,8}\[(true|false)\]", re.DOTALL)
 _MOST_WINDOWS = 64
@@ -72,11 +69,14 @@ class VSCodeWindows:
             del self._windows[old]
 
 
-def is_use(method: str, path: str) -> bool:
-    """Whether an HTTP request (its path below the server's prefix) is something a person did, and no polling."""
+def is_use(method: str, path: str, fetch_mode: str) -> bool:
+    """Whether an HTTP request is something that a person did: saving and the like, or opening a page.
+
+    `path` is below the server's prefix; `fetch_mode` is what the browser says in `Sec-Fetch-Mode`. Every page polls.
+    """
     if method in ("POST", "PUT", "PATCH", "DELETE"):
         return path.startswith(_SAVING)
-    return method == "GET" and any(path == page or path.startswith(page.rstrip("/") + "/") for page in _PAGES[:-1])
+    return method == "GET" and fetch_mode == "navigate"
 
 
 class Activity:
@@ -126,7 +126,8 @@ def _meter_requests(web_app: Any, activity: Activity) -> None:
     def log_and_note(handler: Any) -> None:
         log_request(web_app, handler)
         path = handler.request.path.removeprefix(base)
-        if handler.get_status() < 400 and is_use(handler.request.method, path):
+        mode = handler.request.headers.get("Sec-Fetch-Mode", "")
+        if handler.get_status() < 400 and is_use(handler.request.method, path, mode):
             activity.last_request = activity.now()
 
     web_app.log_request = log_and_note

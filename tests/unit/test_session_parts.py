@@ -407,19 +407,19 @@ def test_windows_that_went_for_good_are_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "expected"),
+    ("method", "path", "fetch_mode", "expected"),
     [
-        pytest.param("PUT", "/api/contents/a.ipynb", True, id="saving"),
-        pytest.param("POST", "/api/terminals", True, id="a new terminal"),
-        pytest.param("GET", "/lab/tree/a.ipynb", True, id="opening JupyterLab"),
-        pytest.param("GET", "/lab", True, id="opening JupyterLab's start"),
-        pytest.param("GET", "/laboratory", False, id="something else"),
-        pytest.param("GET", "/api/contents", False, id="the file browser's polling"),
-        pytest.param("GET", "/api/kernels", False, id="the kernel list's polling"),
-        pytest.param("POST", "/git/status", False, id="the git extension's polling"),
-        pytest.param("GET", "/vscode/", False, id="a reconnecting editor"),
+        pytest.param("PUT", "/api/contents/a.ipynb", "cors", True, id="saving"),
+        pytest.param("POST", "/api/terminals", "", True, id="a new terminal"),
+        pytest.param("GET", "/lab/tree/a.ipynb", "navigate", True, id="opening JupyterLab"),
+        pytest.param("GET", "/vscode/", "navigate", True, id="opening VS Code"),
+        pytest.param("GET", "/lab/api/workspaces", "cors", False, id="JupyterLab's polling"),
+        pytest.param("PUT", "/lab/api/workspaces/default", "cors", False, id="JupyterLab's saving of its layout"),
+        pytest.param("GET", "/api/contents", "cors", False, id="the file browser's polling"),
+        pytest.param("GET", "/api/kernels", "", False, id="a script's polling"),
+        pytest.param("POST", "/git/status", "cors", False, id="the git extension's polling"),
     ],
 )
-def test_polling_is_no_use(method: str, path: str, expected: bool) -> None:
+def test_polling_is_no_use(method: str, path: str, fetch_mode: str, expected: bool) -> None:
     """A tab that nobody looks at polls for ever."""
-    assert is_use(method, path) is expected
+    assert is_use(method, path, fetch_mode) is expected

@@ -144,13 +144,13 @@ def stop(data: DataFolder) -> bool:
     running = find_running(data)
     process = running.process() if running else None
     family: list[psutil.Process] = []
+    data.process_file.unlink(missing_ok=True)  # first: whoever watches the hub then knows that it was meant to end
     if process is not None:
         family = leftovers.find_family(process)
         process.send_signal(signal.SIGTERM)
         psutil.wait_procs([process], timeout=_STOP_TIMEOUT)
     left = {*(p for p in family if p.is_running()), *leftovers.find_marked(str(data.machine_file))}
     leftovers.end(left)
-    data.process_file.unlink(missing_ok=True)
     return process is not None or bool(left)
 
 

@@ -231,9 +231,9 @@ class TestStopping:
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
-    def test_in_the_foreground_a_signal_stops_everything(self, tmp_path: Path, number: signal.Signals) -> None:
-        """Ctrl-C, `kill` and a closed terminal alike."""
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, None], ids=str)
+    def test_in_the_foreground_it_stays_until_told(self, tmp_path: Path, number: signal.Signals | None) -> None:
+        """Ctrl-C, `kill`, a closed terminal, and (None) `devplatform down` in another one, stop everything alike."""
         data = tmp_path / "data"
         command = [sys.executable, "-u", "-m", "devplatform_hub.embedded.cli", "up", "--port", "0", "--data", str(data)]
         with subprocess.Popen(command, env=command_environment(), stdout=subprocess.PIPE, text=True) as process:
@@ -245,10 +245,13 @@ class TestStopping:
                 said += line
             family = processes_of(data)
             assert len(family) >= 4
-            process.send_signal(number)
+            if number is None:
+                devplatform("down", "--data", str(data))
+            else:
+                process.send_signal(number)
             rest = process.stdout.read()
             assert process.wait(timeout=30) == 0
-        assert rest == "\nStopping ...\nStopped.\n"
+        assert rest == ("Stopped.\n" if number is None else "\nStopping ...\nStopped.\n")
         assert [p for p in family if p.is_running()] == []
 
 

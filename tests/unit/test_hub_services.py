@@ -1,0 +1,130 @@
+"""The hub's configuration as data: services in both forms, least-privilege roles, and one machine on loopback."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from traitlets.config import Config
+
+from devplatform_hub.config import Machine, setup, setup_machine
+from devplatform_hub.hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, external, managed, roles, server_scopes
+
+
+def machine(tmp_path: Path, **changes: Any) -> Machine:
+    values: dict[str, Any] = {
+        "data": str(tmp_path),
+        "port": 8000,
+        "hub_port": 20001,
+        "proxy_api_port": 20002,
+        "service_ports": {"versions": 20003, "mlflow": 20004},
+        "python": "/python",
+        "session_python": "/session/python",
+        "mlflow_python": "/mlflow/python",
+        "proxy_command": ("/node", "/proxy"),
+        "mark": str(tmp_path / "run" / "machine.json"),
+    }
+    return Machine(**values | changes)
+
+
+def test_roles_give_each_service_the_least_and_people_the_services() -> None:
+    """Nothing here may write users, read tokens or administer; a service without need has no role at all."""
+    assert roles(SERVICES) == [
+        {
+            "name": "user",
+            "description": "What every signed-in person may do: their own servers, and the platform's services",
+            "scopes": ["self", "access:services!service=versions", "access:services!service=mlflow"],
+        },
+        {
+            "name": "service-culler",
+            "scopes": ["list:users", "read:servers", "delete:servers"],
+            "services": ["culler"],
+        },
+    ]
+
+
+def test_a_servers_token_reports_activity_and_uses_the_services() -> None:
+    """It cannot start servers or make tokens: what runs in a notebook is not its owner."""
+    assert server_scopes([VERSIONS, MLFLOW, CULLER]) == [
+        "users:activity!user",
+        "access:servers!server",
+        "access:services!service=versions",
+        "access:services!service=mlflow",
+    ]
+
+
+def test_a_managed_service_is_a_command_of_the_hub() -> None:
+    """The hub starts it on loopback and makes its token."""
+    assert managed(VERSIONS, python="/python", port=20003, arguments=["--a=b"], environment={"X": "1"}) == {
+        "name": "versions",
+        "command": ["/python", "-m", "devplatform_versions", "--a=b"],
+        "environment": {"X": "1"},
+        "url": "http://127.0.0.1:20003",
+        "oauth_no_confirm": True,
+        "display": True,
+    }
+
+
+def test_a_service_without_pages_has_no_address() -> None:
+    """Nothing routes to the culler."""
+    entry = managed(CULLER, python="/python", port=0, environment={})
+    assert entry == {"name": "culler", "command": ["/python", "-m", "devplatform_culler"], "environment": {}}
+
+
+def test_an_external_service_is_an_address_and_a_token() -> None:
+    """The other form of the same description."""
+    assert external(MLFLOW, url="http://mlflow:8080", token="from-a-secret", redirect_uri="https://hub/x") == {
+        "name": "mlflow",
+        "api_token": "from-a-secret",
+        "url": "http://mlflow:8080",
+        "oauth_no_confirm": True,
+        "display": True,
+        "oauth_redirect_uri": "https://hub/x",
+    }
+
+
+def test_setup_keeps_the_hubs_strict_framing_and_counts_no_proxy_traffic() -> None:
+    """Naming a Content-Security-Policy would replace the hub's own, which forbids frames."""
+    c = Config()
+    setup(c)
+    assert "Content-Security-Policy" not in c.JupyterHub.tornado_settings["headers"]
+    assert c.JupyterHub.last_activity_interval > 10**8
+
+
+def test_one_machine_is_on_loopback_alone(tmp_path: Path) -> None:
+    """Every address in the configuration, wherever it is."""
+    c = Config()
+    setup_machine(c, machine(tmp_path))
+    hosts = {urlsplit(text).hostname for text in _texts(c) if text.startswith("http")}
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        pytest.param({"CullerApp": {"interval": 0.5}}, "--CullerApp.interval=0.5", id="of the culler"),
+        pytest.param(
+            {"MlflowProxyApp": {"readable_by": "owner"}}, "--MlflowProxyApp.readable_by=owner", id="of MLflow"
+        ),
+        pytest.param(
+            {"LocalVersionStore": {"root": "/elsewhere"}}, "--LocalVersionStore.root=/elsewhere", id="ours last"
+        ),
+    ],
+)
+def test_settings_reach_the_service_that_reads_them(
+    tmp_path: Path, settings: dict[str, dict[str, Any]], expected: str
+) -> None:
+    """`--set` on the command line is an argument of that service's process, once, and of no other."""
+    c = Config()
+    setup_machine(c, machine(tmp_path, settings=settings))
+    name = expected.partition("=")[0]
+    given = [a for service in c.JupyterHub.services for a in service["command"] if a.partition("=")[0] == name]
+    assert given == [expected]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []

@@ -23,7 +23,7 @@ from .status import STATUS_FILE, Status
 from .synchronise import synchronise
 from .uploader import Uploader
 from .walk import ENVIRONMENT_MARK, in_environment, printable, refusal
-from .watch import Watch
+from .watch import LONGEST_DELAY, Watch
 from .workspace import NotRegular, Workspace
 
 _log = logging.getLogger("devplatform.capture")
@@ -57,6 +57,8 @@ class Agent:
         self._polled: set[str] = set()
         self._new_folders: set[str] = set()
         self._walk_refused: set[str] = set()
+        # Who changes the list of watched folders has looked at the folders with this held: no list undoes another.
+        self._shape = asyncio.Lock()
         self._wake = asyncio.Event()
         self._structure = asyncio.Event()
         self._rescan = asyncio.Event()
@@ -137,14 +139,13 @@ class Agent:
     def _changed(self, paths: set[str], lost: bool) -> None:
         """The watcher saw something. Paths are hints: what is there now decides."""
         now = time.monotonic()
-        many = len(paths) > _MANY
-        if lost or many or self._watch.limited:
+        if lost or len(paths) > _MANY or self._watch.limited:
             self._rescan.set()
         for path in paths:
-            self._changed_path(path, now, many)
+            self._changed_path(path, now)
         self._wake.set()
 
-    def _changed_path(self, path: str, now: float, many: bool) -> None:
+    def _changed_path(self, path: str, now: float) -> None:
         if self._rules.ignores_file(path):
             return
         refused = refusal(path)
@@ -165,7 +166,9 @@ class Agent:
                 self._rescan.set()
             if path.rpartition("/")[2] == ENVIRONMENT_MARK and "/" in path:
                 self._rescan.set()
-            self._schedule.touch(path, now, bulk=many)
+            # It was reported a moment after it happened: that moment of rest counts.
+            rest = min(max(time.time() - found.st_mtime, 0.0), LONGEST_DELAY)
+            self._schedule.touch(path, now - rest)
             return
         elif path == IGNORE_FILE:
             self._load_rules()
@@ -174,7 +177,7 @@ class Agent:
         if path in self._watch and found is None:
             self._watch.drop(path)
         if self._state.get(path) is not None:
-            self._schedule.touch(path, now, bulk=many)
+            self._schedule.touch(path, now)
         for inner in self._state.below(path):
             self._schedule.touch(inner, now, bulk=True)
 
@@ -184,13 +187,15 @@ class Agent:
             await self._structure.wait()
             self._structure.clear()
             new, self._new_folders = self._new_folders, set()
-            scan = await self._scan(new)
-            await self._watch.add(scan.folders)
+            async with self._shape:
+                scan = await self._scan(new)
+                await self._watch.add(scan.folders)
             again = await self._scan(new)
             self._take_in(again, bulk=len(again.changed) > 20)
             if missed := set(again.folders).difference(scan.folders):
                 self._new_folders |= missed
                 self._structure.set()
+            self._rescan.set()
 
     async def _compare_again(self) -> None:
         """Compare everything from time to time, and soon after events were lost."""
@@ -215,11 +220,15 @@ class Agent:
 
     async def _compare(self, *, only_watch: bool = False) -> None:
         """Compare the whole workspace with what is remembered; watch the folders that there are."""
-        for _ in range(2):
+        async with self._shape:
             scan = await asyncio.to_thread(scan_all, self._workspace, self._rules, self._database)
-            if len(self._watch) == len(scan.folders) and all(folder in self._watch for folder in scan.folders):
-                break
-            await self._watch.rebuild(scan.folders)
+            if len(self._watch) != len(scan.folders) or any(folder not in self._watch for folder in scan.folders):
+                await self._watch.rebuild(scan.folders)
+                # What changed before these folders were watched.
+                scan = await asyncio.to_thread(scan_all, self._workspace, self._rules, self._database)
+                self._new_folders.update(folder for folder in scan.folders if folder not in self._watch)
+                if self._new_folders:
+                    self._structure.set()
         self._status.folders = len(scan.folders)
         if only_watch:
             return

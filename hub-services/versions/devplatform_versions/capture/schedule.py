@@ -1,17 +1,16 @@
 """When which file is captured: one save is one version, bursts wait in a queue, busy files are thinned. Pure.
 
-Two lanes: what changes alone (somebody saved) does not wait behind what changes with hundreds of others (a tool ran).
+Two lanes: what changes alone (somebody saved) does not wait behind what changes with many around it (a tool ran).
 Time comes in as an argument, in seconds of any clock that only rises.
 """
 
 import heapq
-from collections import deque
 from dataclasses import dataclass, field
 
 from .settings import Settings
 
-BULK_RATE = 100
-"""More new paths than this within a second are a tool's work, not a person's."""
+BULK_RATE = 30
+"""More new paths than this within a second, in one folder or below it, are a tool's work, not a person's."""
 _MOST_BUCKETS = 20_000
 
 
@@ -33,6 +32,29 @@ class _Bucket:
 
 
 @dataclass(slots=True)
+class _Arrivals:
+    """New paths of this second and the one before, by every folder around them but the workspace as a whole."""
+
+    second: int = 0
+    current: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+
+    def count(self, path: str, now: float) -> int:
+        """Count one, and give the largest number that a folder around it has."""
+        if int(now) != self.second:
+            self.before = self.current if int(now) == self.second + 1 else {}
+            self.second, self.current = int(now), {}
+        folder = path.rpartition("/")[0]
+        most = 0
+        while True:
+            self.current[folder] = self.current.get(folder, 0) + 1
+            most = max(most, self.current[folder] + self.before.get(folder, 0))
+            if "/" not in folder:
+                return most
+            folder = folder.rpartition("/")[0]
+
+
+@dataclass(slots=True)
 class Schedule:
     """Paths that wait to be captured. A path that is being captured is not given out again before `done`."""
 
@@ -41,7 +63,7 @@ class Schedule:
     _lanes: tuple[list[tuple[float, str]], list[tuple[float, str]]] = field(default_factory=lambda: ([], []))
     _busy: set[str] = field(default_factory=set)
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
-    _arrivals: deque[float] = field(default_factory=deque)
+    _arrivals: _Arrivals = field(default_factory=_Arrivals)
     _flushing: bool = False
 
     def __len__(self) -> int:
@@ -69,11 +91,8 @@ class Schedule:
                 pending.suspicious, pending.not_before = False, 0.0
                 self._push(path, pending)
             return
-        while self._arrivals and self._arrivals[0] <= now - 1:
-            self._arrivals.popleft()
-        if len(self._arrivals) <= BULK_RATE:
-            self._arrivals.append(now)
-        pending = self._pending[path] = _Pending(now, now, bulk or len(self._arrivals) > BULK_RATE)
+        is_busy = self._arrivals.count(path, now) > BULK_RATE
+        pending = self._pending[path] = _Pending(now, now, bulk or is_busy)
         self._push(path, pending)
 
     def postpone(self, path: str, now: float, delay: float, *, bulk: bool = False) -> None:

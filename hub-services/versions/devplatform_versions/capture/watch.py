@@ -15,9 +15,11 @@ from pathlib import Path
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 _log = logging.getLogger("devplatform.capture")
-_STEP_MS = 100
-_GROUP_MS = 300
-_OVERLAP = 3 * _STEP_MS / 1000
+_STEP_MS = 50
+_GROUP_MS = 200
+_ROUND_MS = 1000
+LONGEST_DELAY = (_GROUP_MS + _STEP_MS) / 1000
+"""So much later than it happened a change is reported at most, in seconds."""
 _MOST_SHARE = 0.2
 """Building watchers anew, as folders come and go, takes at most this share of the time."""
 
@@ -38,10 +40,13 @@ class _Watcher(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        lost = False
-        while not self._ended.is_set():
+        lost = is_last = False
+        while not is_last:
+            # What the kernel has told when the end comes is still reported: one more round, and not the binding's own
+            # stop event, which throws away what it has gathered.
+            is_last = self._ended.is_set()
             try:
-                changes = self._notify.watch(_GROUP_MS, _STEP_MS, 5000, self._ended)
+                changes = self._notify.watch(_GROUP_MS, _STEP_MS, _ROUND_MS, None)
             except WatchfilesRustInternalError as error:
                 # A name that is not UTF-8: this watcher gives nothing any longer.
                 _log.info("The file watcher starts anew: %s", ascii(str(error))[:200])
@@ -57,7 +62,7 @@ class _Watcher(threading.Thread):
             self._report(set(), True)
 
     def end(self) -> None:
-        """Stop, without waiting."""
+        """Report what there is, then stop; without waiting for that."""
         self._ended.set()
 
 
@@ -98,8 +103,7 @@ class Watch:
         self._built = time.monotonic()
         self._cost = self._built - begun
         if old is not None:
-            # What the kernel told the old one already is still on its way.
-            self._loop.call_later(_OVERLAP, old.end)
+            old.end()
 
     async def add(self, folders: Iterable[str]) -> None:
         """Watch these too."""

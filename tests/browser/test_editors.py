@@ -76,9 +76,11 @@ def test_vscode_edits_saves_runs_and_rests(hub: RealHub, page: Page, workspace: 
     wait(lambda: text(workspace / "hello.txt") == "one\ntwo from VS Code")
     page.keyboard.press("Control+Backquote")
     page.wait_for_selector(".terminal .xterm-screen", timeout=30_000)
-    time.sleep(1)  # a shell that is not ready yet swallows what is typed
-    page.keyboard.type("which pip > ran.txt; pwd >> ran.txt\n", delay=10)
-    wait(lambda: text(workspace / "ran.txt").count("\n") == 2)
+    for _ in range(10):  # a shell that is not ready yet swallows what is typed
+        page.keyboard.type("which pip > ran.txt; pwd >> ran.txt\n", delay=10)
+        time.sleep(3)
+        if text(workspace / "ran.txt").count("\n") == 2:
+            break
     overlay = hub.data / "people" / "alice" / ".devplatform" / "python" / "bin" / "pip"
     assert text(workspace / "ran.txt").split() == [str(overlay), str(workspace)]
     assert idle_seconds(hub) < 5

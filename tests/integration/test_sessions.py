@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from devplatform_hub.embedded import process_table
+from devplatform_hub.embedded.mounts import fuse_mounts_below
 from tests.integration import kernels
 from tests.integration.real_hub import ADMIN_TOKEN, RealHub, running_hub
 
@@ -158,6 +159,7 @@ def test_nothing_is_left_after_a_stop(hub: RealHub, alice: str) -> None:
     assert {b"sleep\x001000\0", b"sleep\x001001\0", b"sleep\x001002\0"} <= set(lines)
     hub.stop_server("alice")
     assert [process for process in before if process_table.is_same(process)] == []
+    assert fuse_mounts_below(hub.data / "people" / "alice" / "workspace") == []
 
 
 def test_a_killed_supervisor_leaves_nothing(hub: RealHub, alice: str) -> None:

@@ -1,5 +1,6 @@
 """Passwords and one-time codes: how they are made, kept and recognised. Nothing here is ever logged."""
 
+import base64
 import hashlib
 import hmac
 import re
@@ -25,8 +26,20 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1"})
 _CODE = re.compile(f"[{_ALPHABET}]{{16}}")
 _hasher = PasswordHasher()  # RFC 9106, 64 MiB
+
+
+def _hash_of_nothing() -> str:
+    """Random bytes in the form of a hash: to verify it is the same work, and making it is none at each start."""
+    parameters = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (_hasher.salt_len, _hasher.hash_len)
+    )
+    return f"$argon2id$v=19${parameters}${salt}${digest}"
+
+
 # What is verified for a person who does not exist or has no password: the same work, never true.
-_NOBODY = _hasher.hash(secrets.token_urlsafe())
+_NOBODY = _hash_of_nothing()
 
 
 class Match(Enum):

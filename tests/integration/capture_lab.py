@@ -82,6 +82,11 @@ class Lab:
         _end(self._service, number)
         self._service = None
 
+    def signal_service(self, number: int) -> None:
+        """Send the service a signal, such as SIGSTOP: it hangs."""
+        assert self._service is not None
+        self._service.send_signal(number)
+
     def start_agent(self) -> int:
         """Start the agent; its process id."""
         with (self.folder / "agent.log").open("ab") as log:

@@ -4,27 +4,23 @@ import asyncio
 import contextlib
 import logging
 import random
-import stat
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.workspace import STATE_FOLDER
 
 from ..client import NotAllowed, ServiceUnavailable, VersionsClient
-from .ignore import IGNORE_FILE, IgnoreRules
+from .observer import Observer
 from .restorer import Restorer
-from .scan import Scan, scan_all, scan_folders
 from .schedule import Schedule
 from .settings import Settings
 from .state import CaptureState
 from .status import STATUS_FILE, Status
 from .synchronise import synchronise
 from .uploader import Uploader
-from .walk import ENVIRONMENT_MARK, in_environment, printable, refusal
-from .watch import LONGEST_DELAY, Watch
-from .workspace import NotRegular, Workspace
+from .walk import printable
+from .workspace import Workspace
 
 _log = logging.getLogger("devplatform.capture")
 DATABASE = "capture.db"
@@ -48,26 +44,20 @@ class Agent:
         self._workspace = Workspace(root)
         self._database = root / STATE_FOLDER / DATABASE
         self._state = CaptureState(self._database)
-        self._rules = IgnoreRules()
         self._status = Status(root / STATE_FOLDER / STATUS_FILE)
         self._schedule = Schedule(settings)
         self._uploader = Uploader(self._workspace, self._state, client, self._schedule, settings, self._status)
         self._restorer = Restorer(self._workspace, self._state, client, self._schedule, self._status, self._capture_now)
-        self._watch = Watch(root, self._changed)
-        self._polled: set[str] = set()
-        self._new_folders: set[str] = set()
-        self._walk_refused: set[str] = set()
-        # Who changes the list of watched folders has looked at the folders with this held: no list undoes another.
-        self._shape = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._structure = asyncio.Event()
-        self._rescan = asyncio.Event()
+        self._observer = Observer(
+            self._workspace, self._state, self._database, self._schedule, settings, self._status, self._wake.set
+        )
         self._synchronised = asyncio.Event()
         self._failures = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then make the last captures, within bounds."""
-        work = [self._begin(), self._follow(), self._adopt_folders(), self._compare_again(), self._poll(), self._tell()]
+        work = [self._begin(), self._follow(), self._tell()]
         lanes = [asyncio.create_task(self._lane(bulk)) for bulk in (False, True)]
         tasks = [asyncio.create_task(part) for part in work]
         stopping = asyncio.create_task(_until(stop))
@@ -86,7 +76,7 @@ class Agent:
             for task in (stopping, *tasks, *lanes):
                 task.cancel()
             await asyncio.gather(stopping, *tasks, *lanes, return_exceptions=True)
-            self._watch.close()
+            self._observer.close()
             self._status.state = "stopped"
             self._status.queue = len(self._schedule)
             self._status.write(force=True)
@@ -97,8 +87,8 @@ class Agent:
 
     async def _begin(self) -> None:
         """Watch first, then compare with the service and with what is remembered; then only changes matter."""
-        self._load_rules()
-        await self._compare(only_watch=True)
+        self._observer.load_rules()
+        await self._observer.compare(only_watch=True)
         while True:
             try:
                 await synchronise(self._client, self._state, self._restorer)
@@ -108,151 +98,19 @@ class Agent:
             except PublicError as error:
                 await self._back_off(ServiceUnavailable(error.message))
         self._recovered()
-        await self._compare()
+        await self._observer.compare()
         self._synchronised.set()
         self._wake.set()
-        await asyncio.Event().wait()
+        await asyncio.gather(self._observer.adopt_folders(), self._observer.compare_again(), self._observer.poll())
 
     async def _finish(self, lanes: list[asyncio.Task[None]]) -> None:
         """The last captures: whatever changed until now, without waiting for anything."""
         if not self._synchronised.is_set():
             return
-        await self._compare()
+        await self._observer.compare()
         self._schedule.flush(time.monotonic())
         self._wake.set()
         await asyncio.wait(lanes)
-
-    # What changed.
-
-    def _load_rules(self) -> None:
-        try:
-            reading = self._workspace.read(IGNORE_FILE)
-            content = (reading.content if reading else None) or b""
-            self._rules = IgnoreRules(content.decode(errors="replace").splitlines())
-        except (OSError, NotRegular) as error:
-            self._rules = IgnoreRules()
-            self._rules.problems.append(f"{IGNORE_FILE} is not used: {error}")
-        self._status.notes = self._rules.problems[:20]
-        for problem in self._rules.problems[:20]:
-            _log.warning("%s", problem)
-
-    def _changed(self, paths: set[str], lost: bool) -> None:
-        """The watcher saw something. Paths are hints: what is there now decides."""
-        now = time.monotonic()
-        if lost or len(paths) > _MANY or self._watch.limited:
-            self._rescan.set()
-        for path in paths:
-            self._changed_path(path, now)
-        self._wake.set()
-
-    def _changed_path(self, path: str, now: float) -> None:
-        if self._rules.ignores_file(path):
-            return
-        refused = refusal(path)
-        if refused is not None:
-            self._status.refuse(refused.path, refused.reason)
-            return
-        try:
-            found = self._workspace.look(path)
-        except (NotRegular, OSError):
-            found = None
-        if found is not None and stat.S_ISDIR(found.st_mode):
-            if not self._rules.ignores_folder(path):
-                self._new_folders.add(path)
-                self._structure.set()
-        elif found is not None and stat.S_ISREG(found.st_mode):
-            if path == IGNORE_FILE:
-                self._load_rules()
-                self._rescan.set()
-            if path.rpartition("/")[2] == ENVIRONMENT_MARK and "/" in path:
-                self._rescan.set()
-            # It was reported a moment after it happened: that moment of rest counts.
-            rest = min(max(time.time() - found.st_mtime, 0.0), LONGEST_DELAY)
-            self._schedule.touch(path, now - rest)
-            return
-        elif path == IGNORE_FILE:
-            self._load_rules()
-            self._rescan.set()
-        # The file or folder of that name, if there was one, is gone.
-        if path in self._watch and found is None:
-            self._watch.drop(path)
-        if self._state.get(path) is not None:
-            self._schedule.touch(path, now)
-        for inner in self._state.below(path):
-            self._schedule.touch(inner, now, bulk=True)
-
-    async def _adopt_folders(self) -> None:
-        """Watch new folders, then look at what came into them before they were watched."""
-        while True:
-            await self._structure.wait()
-            self._structure.clear()
-            new, self._new_folders = self._new_folders, set()
-            async with self._shape:
-                scan = await self._scan(new)
-                await self._watch.add(scan.folders)
-            again = await self._scan(new)
-            self._take_in(again, bulk=len(again.changed) > 20)
-            if missed := set(again.folders).difference(scan.folders):
-                self._new_folders |= missed
-                self._structure.set()
-            self._rescan.set()
-
-    async def _compare_again(self) -> None:
-        """Compare everything from time to time, and soon after events were lost."""
-        while True:
-            begun = time.monotonic()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2.0 if self._watch.limited else self._settings.rescan):
-                    await self._rescan.wait()
-                    await asyncio.sleep(1.0)
-            if self._synchronised.is_set():
-                self._rescan.clear()
-                begun = time.monotonic()
-                await self._compare()
-            await asyncio.sleep((time.monotonic() - begun) / _SCAN_SHARE if self._synchronised.is_set() else 1)
-
-    async def _poll(self) -> None:
-        """Look every second into folders that cannot be watched, because a name in them is not UTF-8."""
-        while True:
-            await asyncio.sleep(_POLL)
-            if self._polled and self._synchronised.is_set():
-                self._take_in(await self._scan(self._polled, deep=False), bulk=False)
-
-    async def _compare(self, *, only_watch: bool = False) -> None:
-        """Compare the whole workspace with what is remembered; watch the folders that there are."""
-        async with self._shape:
-            scan = await asyncio.to_thread(scan_all, self._workspace, self._rules, self._database)
-            if len(self._watch) != len(scan.folders) or any(folder not in self._watch for folder in scan.folders):
-                await self._watch.rebuild(scan.folders)
-                # What changed before these folders were watched.
-                scan = await asyncio.to_thread(scan_all, self._workspace, self._rules, self._database)
-                self._new_folders.update(folder for folder in scan.folders if folder not in self._watch)
-                if self._new_folders:
-                    self._structure.set()
-        self._status.folders = len(scan.folders)
-        if only_watch:
-            return
-        self._state.forget(scan.ignored)
-        refused = {found.path for found in scan.refused}
-        for path in self._walk_refused - refused:
-            self._status.accept(path)
-        self._walk_refused = refused
-        self._polled = set(scan.polled)
-        self._take_in(scan, bulk=len(scan.changed) > 20)
-
-    async def _scan(self, folders: Iterable[str], *, deep: bool = True) -> Scan:
-        return await asyncio.to_thread(
-            scan_folders, self._workspace, self._rules, self._database, sorted(folders), deep=deep
-        )
-
-    def _take_in(self, scan: Scan, *, bulk: bool) -> None:
-        now = time.monotonic()
-        for refused in scan.refused:
-            self._status.refuse(refused.path, refused.reason)
-        self._polled.update(scan.polled)
-        for path in scan.changed:
-            self._schedule.touch(path, now, bulk=bulk)
-        self._wake.set()
 
     # Making versions.
 
@@ -266,7 +124,7 @@ class Agent:
             if not paths:
                 await self._until_due(bulk, now)
                 continue
-            for path in [path for path in paths if self._is_left_out(path)]:
+            for path in [path for path in paths if self._observer.leaves_out(path)]:
                 del paths[path]
                 self._schedule.done(path)
             try:
@@ -288,11 +146,6 @@ class Agent:
 
     async def _capture_now(self, path: str) -> None:
         await self._uploader.capture({path: True}, asyncio.Semaphore(1), bulk=False)
-
-    def _is_left_out(self, path: str) -> bool:
-        return self._rules.ignores_file(path) or (
-            "/" in path and in_environment(self._workspace, path.rpartition("/")[0])
-        )
 
     # Applying restores.
 
@@ -341,7 +194,7 @@ class Agent:
     async def _tell(self) -> None:
         while True:
             self._status.queue = len(self._schedule) + self._schedule.busy
-            if self._watch.limited and not self._status.notes:
+            if self._observer.is_limited and not self._status.notes:
                 self._status.notes = ["the machine's limit of watched folders is reached: changes are seen later"]
             self._status.write()
             await asyncio.sleep(1)

@@ -9,22 +9,31 @@ from jupyterhub.app import JupyterHub
 
 
 class MachineHub(JupyterHub):
-    """JupyterHub that opens its login page while the services still load, and finds its own programs.
+    """JupyterHub that opens its login page before the services load, and finds its own programs.
 
     JupyterHub starts managed services one after the other, waits until each answers, and only then serves anything:
     several seconds for people who want to sign in. `devplatform up` waits for the services instead, and says of one
     that does not come up; a service that ends is started again by JupyterHub in either case.
     """
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._waiting_services: list[Any] = []
+
+    async def start(self) -> None:
+        """Serve, then start the services, which would take the processor from those who sign in meanwhile."""
+        await super().start()
+        for service in self._waiting_services:
+            try:
+                await service.start()
+            except OSError:
+                self.log.critical("Service %s cannot be started", service.name, exc_info=True)
+
     async def start_service(self, service_name: str, service: Any, ssl_context: Any = None) -> bool:
-        """Start a managed service without waiting for it; True when its process started."""
+        """Remember a managed service for later; True, since nothing speaks against it."""
         if not service.managed:
             return bool(await super().start_service(service_name, service, ssl_context))
-        try:
-            await service.start()
-        except OSError:
-            self.log.critical("Service %s cannot be started", service_name, exc_info=True)
-            return False
+        self._waiting_services.append(service)
         return True
 
     def init_db(self) -> None:

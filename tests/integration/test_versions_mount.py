@@ -75,7 +75,7 @@ async def test_old_versions_are_files(lab: Lab) -> None:
     stamps = {
         v.path: v.created.strftime("%Y-%m-%d_%H-%M-%S")
         for p in ("gone.txt", "report.ipynb", "<b>&.txt")
-        for v in reversed(await lab.history(p))
+        for v in await lab.history(p)  # newest first: the oldest stays
         if not v.tombstone
     }
     with mounted(lab) as process:

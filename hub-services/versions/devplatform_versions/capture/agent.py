@@ -53,6 +53,7 @@ class Agent:
             self._workspace, self._state, self._database, self._schedule, settings, self._status, self._wake.set
         )
         self._synchronised = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._failures = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -64,6 +65,7 @@ class Agent:
         try:
             await asyncio.wait({stopping, *tasks, *lanes}, return_when=asyncio.FIRST_COMPLETED)
             if stop.is_set():
+                self._stopping.set()
                 for task in tasks:
                     task.cancel()
                 with contextlib.suppress(TimeoutError):
@@ -180,7 +182,7 @@ class Agent:
         if isinstance(error, NotAllowed):
             self._status.state = "refused"
             self._status.error(error.code, error.message)
-            await asyncio.sleep(_REFUSED_BACKOFF * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            await self._rest(_REFUSED_BACKOFF * random.uniform(0.5, 1))  # noqa: S311 - no secret
             return
         self._status.state = "waiting"
         if isinstance(error, PublicError):
@@ -189,7 +191,13 @@ class Agent:
             self._status.error("workspace-error", f"The workspace cannot be written: {printable(str(error))}")
         ceiling = min(_LONGEST_BACKOFF, 0.5 * 2 ** min(self._failures, 10))
         asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
-        await asyncio.sleep(max(asked or 0, ceiling * random.uniform(0.5, 1)))  # noqa: S311 - no secret
+        await self._rest(max(asked or 0, ceiling * random.uniform(0.5, 1)))  # noqa: S311 - no secret
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but not into the end of the session."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     async def _tell(self) -> None:
         while True:

@@ -130,7 +130,8 @@ def test_compares_lines_and_words() -> None:
         pytest.param(
             "".join(f"{n}\n" for n in range(20)),
             "".join(f"{n}\n" for n in range(20) if n not in (2, 15)),
-            "--- o\n+++ n\n@@ -1,6 +1,5 @@\n 0\n 1\n-2\n 3\n 4\n 5\n@@ -13,7 +12,6 @@\n 12\n 13\n 14\n-15\n 16\n 17\n 18\n",
+            "--- o\n+++ n\n@@ -1,6 +1,5 @@\n 0\n 1\n-2\n 3\n 4\n 5\n"
+            "@@ -13,7 +12,6 @@\n 12\n 13\n 14\n-15\n 16\n 17\n 18\n",
             id="two places",
         ),
     ],

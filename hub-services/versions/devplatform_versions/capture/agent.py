@@ -55,6 +55,7 @@ class Agent:
         self._synchronised = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failures = 0
+        self._gave_up = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then make the last captures, within bounds."""
@@ -120,7 +121,7 @@ class Agent:
         """Capture what is due in one lane, batch after batch."""
         puts = asyncio.Semaphore(_PUTS[bulk])
         await self._synchronised.wait()
-        while not (self._schedule.flushing and not len(self._schedule)):
+        while not (self._schedule.flushing and (self._gave_up or not len(self._schedule))):
             now = time.monotonic()
             paths = self._schedule.take(now, _BATCH[bulk], bulk=bulk)
             if not paths:
@@ -135,6 +136,7 @@ class Agent:
             except (ServiceUnavailable, NotAllowed) as error:
                 if self._schedule.flushing:
                     self._status.error(error.code, error.message)
+                    self._gave_up = True  # what is left is found by comparing when the next session begins
                     return
                 await self._back_off(error)
 

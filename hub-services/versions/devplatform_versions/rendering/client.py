@@ -13,7 +13,7 @@ from devplatform_hub.core.errors import PublicError
 
 _log = logging.getLogger("devplatform.versions.rendering")
 _MOST_WAITING = 30
-_MOST_ANSWER = 24 * 2**20
+_MOST_ANSWER = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

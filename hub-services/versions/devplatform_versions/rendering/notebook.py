@@ -21,7 +21,7 @@ from .text import bounded_lines, coloured
 _MOST_CELLS = 2000
 _MOST_OUTPUT_CHARACTERS = 200_000
 _MOST_IMAGE_CHARACTERS = 8_000_000
-_MOST_HTML_CHARACTERS = 12_000_000
+_MOST_HTML_CHARACTERS = 6_000_000
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[@-Z\\-_]")
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 _TAGS = frozenset(

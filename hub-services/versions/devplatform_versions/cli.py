@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ import click
 from devplatform_hub.core.errors import PublicError
 
 from . import cli_output as output
-from .client import Endpoint, ServiceUnavailable, VersionsClient
+from .cli_asking import ask_service, choose_version, chosen_version, versions_of, write_to_file, write_to_stream
 from .locating import place, workspace
 from .model import Version
 from .moments import parse_moment
@@ -66,10 +65,10 @@ def versions() -> None:
 def list_folder(folder: str, deleted: bool, as_json: bool) -> None:
     """What has versions in a folder."""
     path = place(folder, allow_root=True)
-    entries = _ask(lambda client: client.folder(path, deleted=deleted))
+    entries = ask_service(lambda client: client.folder(path, deleted=deleted))
     if not entries and path:
         # An empty folder and one that never was look the same; a file is worth a hint.
-        _ask(lambda client: client.versions(path, most=1), missing=f"{folder} has no versions.")
+        ask_service(lambda client: client.versions(path, most=1), missing=f"{folder} has no versions.")
         raise PublicError(f"{folder} is a file.", code="not-a-folder", hint=f"Try: devplatform versions log {folder}")
     if as_json:
         click.echo(json.dumps([entry_json(entry) for entry in entries]))
@@ -82,7 +81,7 @@ def list_folder(folder: str, deleted: bool, as_json: bool) -> None:
 @_JSON
 def log(file: str, as_json: bool) -> None:
     """The versions of a file, newest first."""
-    found = _versions_of(file)
+    found = versions_of(file)
     if as_json:
         names = version_names(found)
         click.echo(json.dumps([{**version_json(v), "name": names.get(v.generation)} for v in found]))
@@ -97,13 +96,13 @@ def log(file: str, as_json: bool) -> None:
 @_JSON
 def diff(file: str, a: str | None, b: str | None, as_json: bool) -> None:
     """How a file changed from version A to B: numbers, times or names. Without them: by the last save."""
-    kept = [version for version in _versions_of(file) if not version.tombstone]
+    kept = [version for version in versions_of(file) if not version.tombstone]
     if a is None and len(kept) < 2:
         raise PublicError(f"{file} has one version only.", code="nothing-to-compare")
-    old = kept[1] if a is None else _choose(kept, a, file)
-    new = kept[0] if b is None else _choose(kept, b, file)
+    old = kept[1] if a is None else choose_version(kept, a, file)
+    new = kept[0] if b is None else choose_version(kept, b, file)
     path = place(file)
-    answer = _ask(lambda client: client.diff(path, old.generation, new.generation))
+    answer = ask_service(lambda client: client.diff(path, old.generation, new.generation))
     if as_json:
         click.echo(json.dumps({"a": version_json(old), "b": version_json(new), **answer}))
     else:
@@ -119,16 +118,16 @@ def diff(file: str, a: str | None, b: str | None, as_json: bool) -> None:
 @_JSON
 def get(file: str, at: str | None, generation: str | None, target: str | None, force: bool, as_json: bool) -> None:
     """Write an old version beside the file, under the name that it has in .versions."""
-    found = _versions_of(file)
-    version = _chosen(found, file, at, generation)
+    found = versions_of(file)
+    version = chosen_version(found, file, at, generation)
     name = target or version_names(found)[version.generation]
     if name == "-":
-        _ask(lambda client: _to_stream(client, version))
+        ask_service(lambda client: write_to_stream(client, version))
         return
     written = Path(name) / version_names(found)[version.generation] if os.path.isdir(name) else Path(name)
     if os.path.lexists(written) and not force:
         raise PublicError(f"{written} is there already.", code="file-exists", hint="Choose -o OUT, or --force.")
-    _ask(lambda client: _to_file(client, version, written))
+    ask_service(lambda client: write_to_file(client, version, written))
     if as_json:
         click.echo(json.dumps({"written": str(written), "version": version_json(version)}))
     else:
@@ -149,7 +148,7 @@ def restore(path: str, at: str | None, generation: str | None, yes: bool, as_jso
     found: list[Version] | None = None
     if inside:
         try:
-            found = _versions_of(path)
+            found = versions_of(path)
         except PublicError as error:
             if error.status != 404:
                 raise
@@ -184,11 +183,11 @@ def _restore_file(
                 hint=f"See: devplatform versions log {file}. Then give --version GEN or --at TIME.",
             )
         generation = next((str(version.generation) for version in found if not version.tombstone), None)
-    version = _chosen(found, file, at, generation)
+    version = chosen_version(found, file, at, generation)
     _confirm(f"Bring back {output.plain(file)} as it was saved {output.moment(version.created)}?", yes)
     match = newest.generation if newest.live else 0
-    made = _ask(lambda client: client.restore(version.path, version.generation, if_generation_match=match))
-    arrived = _ask(lambda _: _arrival(workspace() / made.path, made.size))
+    made = ask_service(lambda client: client.restore(version.path, version.generation, if_generation_match=match))
+    arrived = ask_service(lambda _: _arrival(workspace() / made.path, made.size))
     if as_json:
         click.echo(json.dumps({"version": version_json(made), "in_workspace": arrived}))
         return
@@ -205,7 +204,7 @@ def _restore_folder(folder: str, inside: str, at: str | None, yes: bool, as_json
             hint=f"Such as: devplatform versions restore {folder} --at 2h",
         )
     moment = parse_moment(at, datetime.now(UTC))
-    plan = _ask(lambda client: client.restore_folder(inside, moment, dry_run=True))
+    plan = ask_service(lambda client: client.restore_folder(inside, moment, dry_run=True))
     if not plan["restored"] and not plan["deleted"]:
         if as_json:
             click.echo(json.dumps(plan))
@@ -215,7 +214,7 @@ def _restore_folder(folder: str, inside: str, at: str | None, yes: bool, as_json
     if not as_json:
         output.show_plan(plan, moment)
     _confirm("Do that?", yes)
-    result = _ask(lambda client: client.restore_folder(inside, moment, dry_run=False))
+    result = ask_service(lambda client: client.restore_folder(inside, moment, dry_run=False))
     if as_json:
         click.echo(json.dumps(result))
     else:
@@ -224,80 +223,6 @@ def _restore_folder(folder: str, inside: str, at: str | None, yes: bool, as_json
             click.echo(f"Not restored: {output.plain(failure['path'])}: {failure['error']['message']}", err=True)
     if result["failed"]:
         sys.exit(1)
-
-
-def _versions_of(file: str) -> list[Version]:
-    path = place(file)
-    return _ask(lambda client: client.versions(path), missing=f"{file} has no versions.")
-
-
-def _chosen(found: list[Version], file: str, at: str | None, generation: str | None) -> Version:
-    kept = [version for version in found if not version.tombstone]
-    if at is not None and generation is not None:
-        raise click.UsageError("Give --at or --version, not both.")
-    if generation is not None:
-        return _choose(kept, generation, file)
-    if at is None:
-        return kept[0]
-    moment = parse_moment(at, datetime.now(UTC))
-    then = next((version for version in found if version.created <= moment), None)
-    if then is None or then.tombstone:
-        raise PublicError(f"{file} did not exist at {time_text(moment)}.", code="version-not-found", status=404)
-    return then
-
-
-def _choose(kept: list[Version], wanted: str, file: str) -> Version:
-    """The version that a number, a name in `.versions` or a time means."""
-    names = version_names(kept)
-    for version in kept:
-        if wanted in (str(version.generation), names[version.generation]):
-            return version
-    if wanted.isdecimal():
-        raise PublicError(f"{file} has no version {wanted}.", code="version-not-found", status=404)
-    moment = parse_moment(wanted, datetime.now(UTC))
-    for version in kept:
-        if version.created <= moment:
-            return version
-    raise PublicError(f"{file} did not exist at {time_text(moment)}.", code="version-not-found", status=404)
-
-
-def _ask(call: Callable[[VersionsClient], Awaitable[T]], *, missing: str | None = None) -> T:
-    """What the service answers to one call."""
-
-    async def run() -> T:
-        async with VersionsClient(Endpoint.from_environment()) as client:
-            return await call(client)
-
-    try:
-        return asyncio.run(run())
-    except ServiceUnavailable:
-        raise
-    except PublicError as error:
-        if error.status == 404 and missing is not None:
-            hint = "A file gets its first version a second after it is saved; see also: devplatform versions status"
-            raise PublicError(missing, code=error.code, hint=hint, status=404) from error
-        raise
-
-
-async def _to_stream(client: VersionsClient, version: Version) -> None:
-    async for chunk in client.content(version.path, version.generation):
-        sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
-
-
-async def _to_file(client: VersionsClient, version: Version, target: Path) -> None:
-    temporary = target.with_name(f".~{version.generation}-{os.getpid()}")
-    try:
-        with open(temporary, "xb") as file:  # noqa: ASYNC230 - this program does nothing else meanwhile
-            async for chunk in client.content(version.path, version.generation):
-                file.write(chunk)
-            if file.tell() != version.size:
-                raise ServiceUnavailable("the version was not sent whole")
-        temporary.replace(target)
-    except OSError as error:
-        raise PublicError(f"{target} cannot be written: {error.strerror}.", code="write-failed") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 async def _arrival(file: Path, size: int) -> bool:

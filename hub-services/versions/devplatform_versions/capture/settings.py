@@ -27,8 +27,8 @@ class Settings:
     """... and one more in each such time; what is saved in between is thinned, the last state always captured."""
     rescan: float = 120.0
     """How often the whole workspace is compared with what is known, in case the kernel dropped events."""
-    shutdown: float = 8.0
-    """How long the last captures may take when the session ends."""
+    shutdown: float = 4.5
+    """How long the last captures may take when the session ends; its supervisor waits a little longer."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

@@ -1,7 +1,7 @@
 """A real Chromium, and the really started product for it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.integration.product import ADMINS_GROUP, USERS_GROUP, Product, started_product
 from tests.lab.tools import chromium
 
+_failed = pytest.StashKey[bool]()
 WIDTHS = {"wide": (1280, 900), "narrow": (400, 900)}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A platform with alice and bob, who may use it, and boss, who runs it."""
     with started_product(tmp_path_factory.mktemp("browser") / "data") as product:
@@ -23,9 +24,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         yield product
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium without its own traffic."""
+    """Debian's Chromium without its own traffic, for all browser tests and no longer.
+
+    Playwright's synchronous interface keeps an event loop running in this thread: one that outlived its tests
+    would fail every asynchronous test after them, and a second one cannot be started beside it.
+    """
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
         started = playwright.chromium.launch(executable_path=str(chromium()), args=flags)
@@ -39,8 +44,20 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     width, height = WIDTHS[request.param]
     context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC")
     context.set_default_timeout(30_000)
-    yield context.new_page()
+    opened = context.new_page()
+    yield opened
+    if request.node.stash.get(_failed, False):
+        keep(opened, f"failed-{request.node.name.partition('[')[0]}")
     context.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the page know that its test failed, so that it can be looked at."""
+    report = yield
+    if report.when == "call":
+        item.stash[_failed] = report.failed
+    return report
 
 
 def keep(page: Page, name: str) -> None:

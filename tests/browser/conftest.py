@@ -14,7 +14,7 @@ _failed = pytest.StashKey[bool]()
 WIDTHS = {"wide": (1280, 900), "narrow": (400, 900)}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A platform with alice and bob, who may use it, and boss, who runs it."""
     with started_product(tmp_path_factory.mktemp("browser") / "data") as product:
@@ -24,9 +24,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         yield product
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium without its own traffic, for all browser tests and no longer.
+    """Debian's Chromium without its own traffic, for the tests of one module and no longer.
 
     Playwright's synchronous interface keeps an event loop running in this thread: one that outlived its tests
     would fail every asynchronous test after them, and a second one cannot be started beside it.

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.lab.mlflow_hub import MlflowHub, mlflow_hub
-from tests.lab.tools import chromium
 
 pytestmark = pytest.mark.lab("mlflow", "proxy", "chromium")
 
@@ -46,15 +45,6 @@ def run(hub: MlflowHub) -> dict[str, str]:
     }
     out = subprocess.run([sys.executable, "-c", LOG_A_RUN], env=environment, capture_output=True, check=True).stdout
     return dict(json.loads(out.splitlines()[-1]))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        started = playwright.chromium.launch(executable_path=str(chromium()), args=flags)
-        yield started
-        started.close()
 
 
 @pytest.fixture

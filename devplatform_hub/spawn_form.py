@@ -42,9 +42,7 @@ class _Card:
         return f"profile-option-{self.offer.profile.slug}--"
 
 
-def render_form(
-    offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str, notice: str = ""
-) -> str:
+def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str, notice: str = "") -> str:
     """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected."""
     chosen = _initial(offers, saved)
     cards = [_card(offer, saved if offer is chosen else {}, checked=offer is chosen) for offer in offers]

@@ -5,9 +5,9 @@ import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from devplatform_hub.core.profiles_yaml import parse_profiles
 from traitlets import Float, Unicode
 
+from devplatform_hub.core.profiles_yaml import parse_profiles
 from devplatform_hub.servicekit.app import ServiceApp, stop_signal
 from devplatform_hub.servicekit.hub import HubClient, HubUnavailable
 

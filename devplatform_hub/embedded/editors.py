@@ -23,6 +23,7 @@ app-name: VS Code
 _VSCODE_SETTINGS: Mapping[str, object] = {
     "chat.disableAIFeatures": True,
     "extensions.autoCheckUpdates": False,
+    "files.exclude": {"**/.devplatform": True, "**/.ipynb_checkpoints": True},
     "files.watcherExclude": {"**/.versions/**": True},
     "search.exclude": {"**/.versions": True},
     "security.workspace.trust.enabled": False,

@@ -123,6 +123,7 @@ def test_edits_a_notebook_and_brings_an_old_version_back(page: Page, product: Pr
     time.sleep(2)
     edit_first_cell(page, notebook, "answer = 42")
     keep(page, "jupyterlab")
+    expect(page.get_by_text(".devplatform", exact=True)).to_have_count(0)  # the agent's own folder is nobody's business
     time.sleep(2)
 
     page.goto(f"{product.origin}/services/versions/")

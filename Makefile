@@ -15,14 +15,7 @@ HUB5_ENV := $(DEVPLATFORM_CACHE)/envs/dev-hub5-$(call hash,tests/locks/dev-hub5.
 # A shell that forbids .pyc files would make every process compile its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up down status reset user lock check test test-hub5 lab-tools format screenshots: lab-tools ## the pictures of the README, made by the browser tests
-	@rm -rf test-results && mkdir -p test-results
-	SCREENSHOTS=$(CURDIR)/test-results $(DEV_ENV)/bin/python -m pytest -q \
-	  tests/browser/test_journey.py tests/browser/test_versions_pages.py -k "(old_version_back and wide) or can_be_read"
-	cp test-results/spawn-1280.png tests/browser/screenshots/spawn.png
-	cp test-results/versions-notebook-diff-1280-light.png tests/browser/screenshots/notebook-diff.png
-
-bench-up bench-versions-local bench-mlflow bench-capture
+.PHONY: up down status reset user lock check test test-hub5 lab-tools format screenshots bench-up bench-versions-local bench-mlflow bench-capture
 
 up: $(HUB_ENV)/.complete ## install what is missing, start the product, print its address
 	@$(HUB_ENV)/bin/devplatform up --port $(PORT) --data $(DATA)

@@ -8,6 +8,7 @@ from .quantities import format_cpu, format_duration, format_size
 from .session import SessionPlan
 
 _LATE = 20  # seconds in one stage; from then on people are told that it goes on
+_ROUND = 10
 
 
 class Stage(Enum):
@@ -44,12 +45,13 @@ def describe(stage: Stage, plan: SessionPlan) -> Sentence:
 
 
 def describe_wait(stage: Stage, plan: SessionPlan, seconds: int, *, at_most: int) -> Sentence | None:
-    """The sentence for a stage that goes on for `seconds`, every ten of them; None when there is nothing to add.
+    """The sentence for a stage that goes on for `seconds`, in tens; None while that is nothing unusual.
 
     `at_most` is when the start is given up. The bar creeps to the next stage and never reaches it.
     """
-    if seconds < _LATE or seconds % 10:
+    if seconds < _LATE:
         return None
+    seconds -= seconds % _ROUND
     later = [other.value for other in Stage if other.value > stage.value]
     room = (min(later) if later else 95) - stage.value
     share = min(seconds / at_most, 1.0) if at_most > 0 else 1.0
@@ -60,9 +62,9 @@ def describe_wait(stage: Stage, plan: SessionPlan, seconds: int, *, at_most: int
     return Sentence(stage.value + int(share * (room - 1)), message)
 
 
-def describe_start(plan: SessionPlan) -> Iterator[Sentence]:
-    """Every stage in order, for a spawner that knows no more than that it has begun."""
-    return (describe(stage, plan) for stage in Stage)
+def describe_until(stage: Stage, plan: SessionPlan, *, told: Stage | None) -> Iterator[Sentence]:
+    """Every stage after `told` up to this one, so that a page that asks late has the whole story in its log."""
+    return (describe(s, plan) for s in Stage if (told.value if told else 0) < s.value <= stage.value)
 
 
 def resources(plan: SessionPlan) -> str:

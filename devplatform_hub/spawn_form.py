@@ -16,6 +16,7 @@ from .core.profiles import Offer
 from .core.quantities import format_duration
 
 _SEARCH_FROM = 9  # profiles; fewer fit on a screen
+_OPTION_PREFIX = "profile-option-"
 _EDITOR = "editor"
 _environment = Environment(
     loader=PackageLoader("devplatform_hub"),
@@ -39,18 +40,16 @@ class _Card:
 
     @property
     def field(self) -> str:
-        return f"profile-option-{self.offer.profile.slug}--"
+        return f"{_OPTION_PREFIX}{self.offer.profile.slug}--"
 
 
 def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str, notice: str = "") -> str:
     """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected."""
     chosen = _initial(offers, saved)
     cards = [_card(offer, saved if offer is chosen else {}, checked=offer is chosen) for offer in offers]
-    wanted = saved.get("profile")
-    lost = bool(wanted) and (chosen is None or chosen.profile.slug != wanted)
     return _environment.get_template("spawn_form.html").render(
         cards=cards,
-        lost=str(wanted) if lost else "",
+        lost=_lost(chosen, saved),
         enforcement=enforcement,
         notice=notice,
         search=len(offers) >= _SEARCH_FROM,
@@ -60,12 +59,20 @@ def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforce
 
 
 def request_from_form(formdata: Mapping[str, Sequence[str]]) -> dict[str, object]:
-    """What was chosen, as user options for `core.session.parse_request`: only the chosen profile's fields count."""
+    """What was chosen, as user options for `core.session.parse_request`: only the chosen profile's fields count.
+
+    A field that is not the form's own is handed on, for `parse_request` to refuse.
+    """
     profile = _first(formdata.get("profile"))
-    prefix = f"profile-option-{profile}--"
+    prefix = f"{_OPTION_PREFIX}{profile}--"
     own = {name.removeprefix(prefix): _first(values) for name, values in formdata.items() if name.startswith(prefix)}
     editor = own.pop(_EDITOR, "")
-    options: dict[str, object] = {"profile": profile, "options": own}
+    foreign = {
+        name: _first(values)
+        for name, values in formdata.items()
+        if name not in ("profile", "_xsrf") and not name.startswith(_OPTION_PREFIX)
+    }
+    options: dict[str, object] = {**foreign, "profile": profile, "options": own}
     return options | ({"editor": editor} if editor else {})
 
 
@@ -75,6 +82,30 @@ def _initial(offers: Sequence[Offer], saved: Mapping[str, object]) -> Offer | No
         if offer.profile.slug == saved.get("profile"):
             return offer
     return next((offer for offer in available if offer.profile.default), available[0] if available else None)
+
+
+def _lost(chosen: Offer | None, saved: Mapping[str, object]) -> list[str]:
+    """What of the last choice is not selected again because it is gone or closed by now, in words."""
+    wanted = saved.get("profile")
+    if not wanted:
+        return []
+    if chosen is None or chosen.profile.slug != wanted:
+        return [f"Your last profile, {str(wanted)[:60]}, is not available any more."]
+    card = _card(chosen, saved, checked=True)
+    lost = []
+    editor = saved.get("editor")
+    if editor and editor != card.editor:
+        names = {offer.editor.value: offer.editor.display_name for offer in chosen.editors}
+        lost.append(f"Your last editor, {names.get(str(editor), str(editor)[:60])}, is not available any more.")
+    kept = saved.get("options")
+    before: Mapping[str, object] = kept if isinstance(kept, Mapping) else {}
+    for option in chosen.options:
+        last = before.get(option.option.slug, "")
+        if last and last != card.choices[option.option.slug]:
+            names = {offer.choice.slug: offer.choice.display_name for offer in option.choices}
+            name = names.get(str(last), str(last)[:60])
+            lost.append(f"Your last {option.option.display_name}, {name}, is not available any more.")
+    return lost
 
 
 def _card(offer: Offer, saved: Mapping[str, object], *, checked: bool) -> _Card:

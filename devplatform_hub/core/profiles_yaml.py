@@ -11,7 +11,8 @@ from .profiles import Catalog, Choice, Editor, Gpu, Profile, ProfileOption
 from .quantities import parse_cpu, parse_size
 from .yaml_fields import Field, FieldReader, line_of, shown
 
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+# Never two hyphens in a row: they part a profile from its option in the names of form fields.
+_SLUG = re.compile(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROFILE_KEYS = (
     "name",
@@ -234,7 +235,9 @@ class _Reader(FieldReader):
         name = self.text(fields, "name") or ""
         if not _SLUG.fullmatch(name):
             self.problem(
-                fields["name"].line, f"{shown(name)} is not a name", "use up to 40 small letters, digits and hyphens"
+                fields["name"].line,
+                f"{shown(name)} is not a name",
+                "use up to 40 small letters, digits and single hyphens",
             )
         return name
 

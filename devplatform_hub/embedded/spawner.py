@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from traitlets import Unicode, default
 from ..core.errors import PublicError
 from ..core.names import slug
 from ..core.profiles import Capabilities, Editor
+from ..core.progress import Stage
 from ..core.session import SessionPlan
 from ..servicekit import audit
 from ..spawning import ProfileSpawnerMixin, as_refusal
@@ -25,6 +27,7 @@ from .home import Home, open_log, prepare_home, prepare_state
 from .limits import Cgroup, choose_enforcement
 from .machine import detect_capabilities
 from .session_launch import KEPT_ENVIRONMENT, Caller, cgroup_of, command, environment
+from .start_progress import StartProgress
 from .supervisor import ENDED_FILE
 
 _LONGEST_NOTE = 300
@@ -50,6 +53,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
     _profile_name = Unicode()
 
     def __init__(self, **kwargs: Any) -> None:
+        self._progress = StartProgress()
         super().__init__(**kwargs)
         configured: Any = self.environment
         self._configured_environment: dict[str, Any] = dict(configured)
@@ -93,7 +97,9 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
     async def start(self) -> tuple[str, int]:
         """The address of the server, which listens already. Every refusal is the hub's own, whoever asked and how."""
         audit.configure()
+        self._progress.begin()
         plan = self.plan_start()
+        self._progress.enter(Stage.WORKSPACE, plan)
         try:
             gpus = self._take_gpus(plan)
             home = prepare_home(Path(self.data_folder), slug(self.user.name))
@@ -102,6 +108,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         except PublicError as error:
             audit.emit("server.start", actor=self.user.name, outcome="failed", target=self._key, why=error.code)
             raise as_refusal(error) from None
+        self._progress.enter(Stage.EDITOR, plan)
         try:
             self._apply(plan, home, gpus)
             self.cmd = command(plan, self._key, state, _enforcement(), self.session_python)
@@ -113,8 +120,14 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         found = process_table.find(self.pid)
         self._started_ticks = found.started if found else 0
         audit.emit("server.start", actor=self.user.name, outcome="allowed", target=self._key, why=plan.profile)
+        self._progress.enter(Stage.ANSWER, plan)
         await self._wait_until_listening(address)
         return address
+
+    async def progress(self) -> AsyncIterator[dict[str, object]]:
+        """What the page says that shows a start."""
+        async for event in self._progress.follow(at_most=self.start_timeout):
+            yield event
 
     def _apply(self, plan: SessionPlan, home: Home, gpus: list[int]) -> None:
         self._profile_name, self._note = plan.display_name, ""

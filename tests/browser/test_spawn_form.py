@@ -57,7 +57,7 @@ def test_says_why_a_profile_is_closed(page: Page, product: Product, fifty: str) 
     expect(page.get_by_role("radio", name="Team")).to_have_accessible_description(
         "Not available. Only for members of data-team. For members of data-team. Stops after 1 hour without use."
     )
-    page.locator("#dp-team").evaluate("radio => { radio.disabled = false; radio.checked = true }")
+    page.locator('[id="dp.team"]').evaluate("radio => { radio.disabled = false; radio.checked = true }")
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("Team is not available to you: Only for members of data-team.").first).to_be_visible()
     keep(page, "spawn-refused")

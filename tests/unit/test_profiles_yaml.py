@@ -142,6 +142,60 @@ profiles:
             ],
             id="broken YAML",
         ),
+        pytest.param(
+            "a\n\a",
+            ["2: this is not YAML: special characters are not allowed; check indentation, colons and quotes."],
+            id="a control character",
+        ),
+        pytest.param(
+            "[" * 50_000, ["1: values are nested deeper than 20; write fewer brackets."], id="too deep to compose"
+        ),
+        pytest.param("#" * 300_000, ["1: the file is larger than 256 KB; describe fewer profiles."], id="too large"),
+        pytest.param(
+            "? [a]\n: b\n",
+            [
+                "1: the file has a key that is not text; the keys are: profiles.",
+                "1: there is no list of profiles; start the file with profiles:.",
+            ],
+            id="a list for a key",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, allowed_groups: []}"),
+            ["2: allowed_groups is empty; leave it out to allow everybody, or name a group."],
+            id="no groups: nobody or everybody?",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, editors: []}"),
+            ["2: editors is empty; leave it out to offer all of them, or name one."],
+            id="no editors",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, gpu: 1}"),
+            ["2: gpu is not a mapping; write gpu: {count: 1}."],
+            id="a number of GPUs alone",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, gpu: {count: ², resource: gpu}}"),
+            [
+                "2: count: '²' is not a number of GPUs; write a whole number from 1 to 99.",
+                "2: 'gpu' is not a resource of Kubernetes; write it as vendor and name, such as nvidia.com/gpu.",
+            ],
+            id="a GPU that Kubernetes would refuse",
+        ),
+        pytest.param(
+            GOOD.replace("true}", 'true, environment: {A: "1", A: "2", B: "x\\0y", "1C": d}}'),
+            [
+                "2: 'A' stands twice; keep one of them; the other is in line 2.",
+                "2: 'B' is not text; put the value in quotes.",
+                "2: '1C' is not the name of a variable; use letters, digits and underscores, such as OMP_NUM_THREADS.",
+            ],
+            id="variables",
+        ),
+        pytest.param(
+            GOOD.replace("true}", "true, options: [{name: a--b, choices: [{name: x, default: true}]}]}"),
+            ["2: 'a--b' is not a name; use up to 40 small letters, digits and single hyphens."],
+            id="two hyphens, which part names in form fields",
+        ),
     ],
 )
 def test_says_where_and_what_and_what_would_be_right(text: str, problems: list[str]) -> None:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from devplatform_hub.core.access import AccessRules, decide_access
+from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.identity import parse_group
 from devplatform_hub.core.profiles import Capabilities, Catalog, Choice, Editor, Offer, Profile, ProfileOption, offers
 from devplatform_hub.core.session import SessionRequest, parse_request
@@ -35,31 +36,31 @@ def checked(html: str) -> list[str]:
     ("saved", "selected"),
     [
         pytest.param(
-            {}, ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"], id="first"
+            {}, ["dp.standard", "dp.standard.editor.jupyterlab", "dp.other.editor.jupyterlab", "small"], id="first"
         ),
         pytest.param(
             {"profile": "standard", "editor": "vscode", "options": {"size": "big"}},
-            ["dp-standard", "dp-standard-editor-vscode", "dp-other-editor-jupyterlab", "big"],
+            ["dp.standard", "dp.standard.editor.vscode", "dp.other.editor.jupyterlab", "big"],
             id="the last choice",
         ),
         pytest.param(
             {"profile": "other", "editor": "vscode"},
-            ["dp-standard-editor-jupyterlab", "dp-other", "dp-other-editor-vscode", "small"],
+            ["dp.standard.editor.jupyterlab", "dp.other", "dp.other.editor.vscode", "small"],
             id="another profile",
         ),
         pytest.param(
             {"profile": "closed"},
-            ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"],
+            ["dp.standard", "dp.standard.editor.jupyterlab", "dp.other.editor.jupyterlab", "small"],
             id="one that is closed by now",
         ),
         pytest.param(
             {"profile": "standard", "editor": "vim", "options": {"size": "gone"}},
-            ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"],
+            ["dp.standard", "dp.standard.editor.jupyterlab", "dp.other.editor.jupyterlab", "small"],
             id="stale editor and choice",
         ),
         pytest.param(
             {"profile": ["x"], "editor": 3, "options": "text"},
-            ["dp-standard", "dp-standard-editor-jupyterlab", "dp-other-editor-jupyterlab", "small"],
+            ["dp.standard", "dp.standard.editor.jupyterlab", "dp.other.editor.jupyterlab", "small"],
             id="nonsense",
         ),
     ],
@@ -75,13 +76,44 @@ def test_says_that_the_last_profile_is_gone() -> None:
     assert "Your last profile, closed, is not available any more." in html
 
 
+def test_says_which_part_of_the_last_choice_is_gone() -> None:
+    """An editor or a choice of an option may go while its profile stays."""
+    saved = {"profile": "standard", "editor": "vscode", "options": {"size": "huge"}}
+    place = Capabilities(editors_missing={Editor.VSCODE: "Run make up."})
+    html = render_form(shown(STANDARD, place=place), saved, enforcement="")
+    assert (
+        "Your last editor, VS Code, is not available any more. Your last Size, huge, is not available any more." in html
+    )
+    assert "any more" not in render_form(shown(STANDARD), saved | {"options": {"size": "big"}}, enforcement="")
+
+
+def test_no_two_elements_share_an_id() -> None:
+    """A label would reach into another card: `a` with an option `b` beside `a-b`, or one that is called `search`."""
+    names = ("a", "a-b", "a-about", "a-editor", "search", "found")
+    option = ProfileOption("b", "B", (Choice("x", "X", default=True),))
+    profiles = [Profile(n, n, "", 1, 1, default=n == "a", options=(option,)) for n in names]
+    ids = re.findall(
+        r' id="([^"]+)"',
+        render_form(shown(*profiles, *(Profile(f"p{n}", "", "", 1, 1) for n in range(5))), {}, enforcement=""),
+    )
+    assert len(ids) > 30
+    assert sorted(ids) == sorted(set(ids))
+
+
+def test_hands_on_what_is_not_the_forms_own() -> None:
+    """A field that somebody added is refused where every request is, and not dropped."""
+    with pytest.raises(PublicError) as refusal:
+        parse_request(request_from_form({"profile": ["standard"], "image": ["evil"]}))
+    assert refusal.value.code == "session-options-invalid"
+
+
 def test_shows_what_is_closed_with_the_reason() -> None:
     """Disabled, with the reason in text that a screen reader finds."""
     html = render_form(shown(STANDARD, CLOSED), {}, enforcement="Limits are set with rlimits.")
-    closed = re.search(r'<input[^>]*id="dp-closed"[^>]*>', html)
+    closed = re.search(r'<input[^>]*id="dp.closed"[^>]*>', html)
     assert closed
     assert "disabled" in closed[0]
-    assert 'aria-describedby="dp-closed-about"' in closed[0]
+    assert 'aria-describedby="dp.closed.about"' in closed[0]
     assert "Only for members of team." in html
     assert "Limits are set with rlimits." in html
 
@@ -91,7 +123,7 @@ def test_an_editor_that_is_missing_is_shown_with_the_reason() -> None:
     place = Capabilities(editors_missing={Editor.JUPYTERLAB: "Run make up."})
     html = render_form(shown(OTHER, place=place), {}, enforcement="")
     assert "JupyterLab is not available. Run make up." in html
-    assert "dp-other-editor-vscode" in checked(html)
+    assert "dp.other.editor.vscode" in checked(html)
 
 
 def test_escapes_everything_that_profiles_and_people_name() -> None:

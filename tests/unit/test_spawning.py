@@ -1,0 +1,176 @@
+"""What both spawners share, and pods of the same plan: without a hub, without a cluster."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jupyterhub
+import pytest
+from tornado import web
+from traitlets.config import Config
+
+from devplatform_hub.core.errors import PublicError
+from devplatform_hub.spawner import DevPlatformSpawner
+from devplatform_hub.spawning import as_refusal
+
+GIB = 2**30
+PROFILES = """profiles:
+  - {name: standard, default: true, cpu: 2, memory: 8G, environment: {SHAPE: '{"a": 1}'}}
+  - {name: gpu, cpu: 8, memory: 32G, gpu: {count: 1}, environment: {CUDA: "1"}}
+  - {name: team, cpu: 1, memory: 1G, allowed_groups: [team]}
+"""
+
+
+@dataclass
+class Group:
+    name: str
+
+
+@dataclass
+class Person:
+    """As much of a hub's user as a pod's manifest needs."""
+
+    name: str = "alice"
+    id: int = 1
+    url: str = "/user/alice/"
+    groups: list[Group] = field(default_factory=lambda: [Group("developer-platform-users"), Group("Not A Group!")])
+
+
+@dataclass
+class Row:
+    """As much of the hub's row of a server."""
+
+    user_options: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    server: None = None
+
+
+@pytest.fixture
+def spawner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DevPlatformSpawner:
+    """A spawner of a person who may use the platform."""
+    monkeypatch.setattr("kubespawner.spawner.load_config", lambda *a, **k: None)
+    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *a, **k: None)
+    (tmp_path / "profiles.yaml").write_text(PROFILES)
+    config = Config()
+    config.DevPlatformSpawner.profiles_file = str(tmp_path / "profiles.yaml")
+    config.KubeSpawner.extra_resource_limits = {"example.com/fuse": "1"}
+    made = DevPlatformSpawner(_mock=True, config=config)
+    made.user = Person()
+    made.orm_spawner = Row()
+    return made
+
+
+async def pod(spawner: DevPlatformSpawner, options: dict[str, object]) -> Any:
+    """The notebook container of the pod that a start with these options makes."""
+    spawner.user_options = options
+    await spawner.load_user_options()
+    return (await spawner.get_pod_manifest()).spec.containers[0]
+
+
+async def test_a_pod_gets_what_the_profile_promises(spawner: DevPlatformSpawner) -> None:
+    """Limits and guarantees, the GPU, the editor and the profile's variables as they are written."""
+    container = await pod(spawner, {"profile": "gpu", "editor": "vscode"})
+    assert container.resources.limits == {
+        "cpu": 8.0,
+        "memory": 32 * GIB,
+        "nvidia.com/gpu": "1",
+        "example.com/fuse": "1",
+    }
+    assert container.resources.requests == {"cpu": 8.0, "memory": 32 * GIB, "nvidia.com/gpu": "1"}
+    env = {variable.name: variable.value for variable in container.env}
+    assert env["JUPYTERHUB_DEFAULT_URL"] == "/vscode/"
+    assert env["CUDA"] == "1"
+
+
+async def test_nothing_leaks_into_the_next_start(spawner: DevPlatformSpawner) -> None:
+    """After a GPU server a plain one has no GPU, none of its variables, and its own editor."""
+    await pod(spawner, {"profile": "gpu", "editor": "vscode"})
+    container = await pod(spawner, {"profile": "standard"})
+    assert container.resources.limits == {"cpu": 2.0, "memory": 8 * GIB, "example.com/fuse": "1"}
+    assert container.resources.requests == {"cpu": 2.0, "memory": 8 * GIB}
+    env = {variable.name: variable.value for variable in container.env}
+    assert "CUDA" not in env
+    assert env["JUPYTERHUB_DEFAULT_URL"] == "/lab"
+    assert env["SHAPE"] == '{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        pytest.param({"profile": "team"}, 403, "profile-unavailable", id="another group's profile"),
+        pytest.param({"profile": "nope"}, 400, "profile-unknown", id="no such profile"),
+        pytest.param({"image": "evil"}, 400, "session-options-invalid", id="an image by the REST API"),
+        pytest.param({"profile": "gpu", "cpu_limit": 64}, 400, "session-options-invalid", id="a bigger limit"),
+    ],
+)
+async def test_a_refused_start_leaves_the_choice_before_it(
+    spawner: DevPlatformSpawner, options: dict[str, object], status: int, code: str
+) -> None:
+    """The hub has stored what was asked already; nothing unchecked is offered again, and no pod is made."""
+    await pod(spawner, {"profile": "gpu"})
+    with pytest.raises(web.HTTPError) as refusal:
+        await pod(spawner, options)
+    assert (refusal.value.status_code, refusal.value.reason) == (status, code)
+    kept = {"profile": "gpu", "editor": "jupyterlab", "options": {}}
+    assert (spawner.user_options, spawner.orm_spawner.user_options) == (kept, kept)
+    assert 'id="dp.gpu" value="gpu"\n               checked' in await spawner.get_options_form()
+
+
+async def test_somebody_in_no_group_starts_nothing(spawner: DevPlatformSpawner) -> None:
+    """Losing the group ends it, also for the profile that is for everybody."""
+    spawner.user = Person(groups=[Group("team")])
+    with pytest.raises(web.HTTPError) as refusal:
+        await pod(spawner, {"profile": "standard"})
+    assert (refusal.value.status_code, refusal.value.reason) == (403, "access-refused")
+
+
+async def test_the_last_choice_outlives_a_stop_and_the_hub(spawner: DevPlatformSpawner) -> None:
+    """It is part of the state that a stop does not clear."""
+    await pod(spawner, {"profile": "gpu"})
+    spawner.clear_state()
+    state = json.loads(json.dumps(spawner.get_state()))
+    spawner.load_state({})
+    assert spawner._last_choice == {}
+    spawner.load_state(state)
+    assert spawner._last_choice == {"profile": "gpu", "editor": "jupyterlab", "options": {}}
+
+
+async def test_an_edit_of_the_profiles_counts_at_once_and_a_broken_one_is_said(
+    spawner: DevPlatformSpawner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The person sees one sentence, the log file and line; nobody sees a stack trace."""
+    file = Path(spawner.profiles_file)
+    file.write_text(PROFILES.replace("name: gpu", "name: graphics"))
+    assert "dp.graphics" in await spawner.get_options_form()
+    file.write_text(PROFILES.replace("memory: 8G", "memory: 8 apples"))
+    os.utime(file, ns=(1, 1))
+    with pytest.raises(web.HTTPError) as refusal:
+        await spawner.get_options_form()
+    shown: Any = refusal.value
+    assert shown.jupyterhub_message == (
+        "The list of profiles is broken. An administrator finds the reason in the hub's log. [profiles-broken]"
+    )
+    assert f"{file}:2: memory: '8 apples' is not a size" in caplog.text
+
+
+def test_the_form_and_a_link_are_checked_before_anything_starts(spawner: DevPlatformSpawner) -> None:
+    """Both give the resolved choice, or the refusal that the hub shows on the form."""
+    chosen = {"profile": "gpu", "editor": "vscode", "options": {}}
+    form = {"profile": ["gpu"], "profile-option-gpu--editor": ["vscode"]}
+    assert spawner.run_options_from_form(form) == chosen
+    assert spawner.options_from_query({"profile": ["gpu"], "editor": ["vscode"]}) == chosen
+    for ask in (spawner.run_options_from_form, spawner.options_from_query):
+        with pytest.raises(web.HTTPError):
+            ask({"profile": ["team"]})
+
+
+def test_a_refusal_is_the_hubs_own() -> None:
+    """JupyterHub 6 has an exception for it, which logs no traceback; 5 shows ours the same. A % stays a %."""
+    refusal: Any = as_refusal(PublicError("100% full.", code="full", hint="Wait.", status=409))
+    assert refusal.status_code == 409
+    assert refusal.jupyterhub_message == "100% full. Wait. [full]"
+    assert refusal.headers == {"X-DevPlatform-Error": "full"}
+    assert "100% full. Wait. [full]" in str(refusal)
+    assert (type(refusal).__name__ == "SpawnException") is (jupyterhub.version_info[0] >= 6)

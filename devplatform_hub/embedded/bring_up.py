@@ -43,7 +43,8 @@ def up(
 ) -> None:
     """Start the platform and, unless `detach`, stay until Ctrl-C, a signal or its end. Raises `PublicError`."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal stops it just as Ctrl-C does
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` asked to outlive the terminal
+            signal.signal(number, _interrupt)
     progress = Progress()
     try:
         with starting(folder):

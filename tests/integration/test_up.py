@@ -236,7 +236,14 @@ class TestStopping:
         """Ctrl-C, `kill`, a closed terminal, and (None) `devplatform down` in another one, stop everything alike."""
         data = tmp_path / "data"
         command = [sys.executable, "-u", "-m", "devplatform_hub.embedded.cli", "up", "--port", "0", "--data", str(data)]
-        with subprocess.Popen(command, env=command_environment(), stdout=subprocess.PIPE, text=True) as process:
+        process = subprocess.Popen(
+            command,
+            env=command_environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=_like_a_terminal,
+        )
+        try:
             assert process.stdout
             said = ""
             while "Press Ctrl-C" not in said:
@@ -249,10 +256,20 @@ class TestStopping:
                 devplatform("down", "--data", str(data))
             else:
                 process.send_signal(number)
-            rest = process.stdout.read()
-            assert process.wait(timeout=30) == 0
+            rest, _ = process.communicate(timeout=60)
+            assert process.returncode == 0
+        finally:
+            process.kill()
+            process.wait()
+            devplatform("down", "--data", str(data))
         assert rest == ("Stopped.\n" if number is None else "\nStopping ...\nStopped.\n")
         assert [p for p in family if p.is_running()] == []
+
+
+def _like_a_terminal() -> None:
+    """Undo what a shell without job control, such as CI's, does to what it starts in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class TestRefusals:

@@ -233,7 +233,7 @@ def measure(hub: MlflowHub, peer: Server, requests: int, mebibytes: int) -> dict
         "unit": "ms for one log_metric, p50",
         "ours": times["ours_p50_ms"],
         "peer": times["peer_p50_ms"],
-        "ratio": round(times["ours_p50_ms"] / times["peer_p50_ms"], 3),
+        "ratio": round(times["peer_p50_ms"] / times["ours_p50_ms"], 3),
         "goal": f"added p50 < {GOAL_ADDED_MS} ms; {mebibytes} MiB with < {GOAL_GROWTH_MIB} MiB more in the proxy",
         "met": met,
         "detail": {

@@ -73,7 +73,10 @@ lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]
 
 test: $(DEV_ENV)/.complete lab-tools ## every test, on the newest JupyterHub and on 5.5
-	$(DEV_ENV)/bin/python -m pytest $(PYTEST_ARGS)
+	$(DEV_ENV)/bin/python -m pytest --ignore tests/browser $(PYTEST_ARGS)
+	@# The editors' own pages are not ours: one that a loaded machine kept from answering gets a second try, alone.
+	$(DEV_ENV)/bin/python -m pytest tests/browser $(PYTEST_ARGS) \
+	  || { echo "Once more, what failed:"; $(DEV_ENV)/bin/python -m pytest tests/browser --last-failed $(PYTEST_ARGS); }
 	@$(MAKE) --no-print-directory test-hub5
 	@$(DEV_ENV)/bin/python -m tests.lab.other_pythons
 

@@ -82,6 +82,7 @@ def test_vscode_edits_saves_runs_and_rests(hub: RealHub, page: Page, workspace: 
     page.keyboard.press("Control+Backquote")
     page.wait_for_selector(".terminal .xterm-screen", timeout=30_000)
     for _ in range(10):  # a shell that is not ready yet swallows what is typed
+        page.locator(".terminal .xterm-screen").first.click(timeout=5_000, force=True)  # it may not have the focus yet
         page.keyboard.type("which pip > ran.txt; pwd >> ran.txt\n", delay=10)
         time.sleep(3)
         if text(workspace / "ran.txt").count("\n") == 2:

@@ -7,7 +7,6 @@ DATA ?= .devplatform
 export DEVPLATFORM_CACHE ?= $(CURDIR)/.cache
 
 LOCKS := devplatform_hub/embedded/locks
-SOURCES := devplatform_hub hub-services tests
 hash = $(shell cat $(1) | sha256sum | cut -c1-12)
 HUB_ENV ?= .venv
 DEV_ENV := $(DEVPLATFORM_CACHE)/envs/dev-$(call hash,tests/locks/dev.txt)

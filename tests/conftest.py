@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.tools import TOOLS
 
-_OF_THE_RUN = {"DEVPLATFORM_CACHE", "DEVPLATFORM_TEST_HUB"}
+_OF_THE_RUN = {"DEVPLATFORM_CACHE"}
 _missing = pytest.StashKey[dict[str, int]]()
 
 

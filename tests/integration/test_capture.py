@@ -183,6 +183,23 @@ async def test_trees_are_captured_whole(lab: Lab) -> None:
     assert not [path for path in await lab.live() if "/.git/" in path or path.startswith("moved")]
 
 
+async def test_a_folder_that_went_as_a_whole_is_seen_soon(lab: Lab) -> None:
+    """Its files are looked at twice before they count as gone; the second look does not wait for other work."""
+    folder = lab.workspace / "folder"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.txt").write_text(f"{number}")
+    await lab.watching()
+    await lab.settled()
+    folder.rename(lab.folder / "elsewhere")
+    await lab.settled(timeout=8)
+    assert [await lab.contents(f"folder/{number}.txt") for number in range(3)] == [
+        [b"0", None],
+        [b"1", None],
+        [b"2", None],
+    ]
+
+
 async def test_nothing_is_lost_or_doubled_by_kill_9(lab: Lab) -> None:
     """The agent is killed again and again while files change: every last state is live, no state is there twice."""
     dice = random.Random(3)

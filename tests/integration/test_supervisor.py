@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,14 @@ class Session:
         self.folder = folder
         for part in ("state", "home/workspace"):
             (folder / part).mkdir(parents=True)
+        self.supervisors: list[subprocess.Popen[bytes]] = []
         self.note = _NOTE.format(file=str(folder / "notes"))
 
     def start(self, server: str, helper: str = "", memory: int = 0) -> "subprocess.Popen[bytes]":
         server, helper = (self.note + textwrap.dedent(code) if code else "" for code in (server, helper))
         program = _PROGRAM.format(folder=str(self.folder), server=server, helper=helper, memory=memory)
         self.supervisor = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+        self.supervisors.append(self.supervisor)
         return self.supervisor
 
     @property
@@ -60,8 +62,13 @@ class Session:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
-    return Session(tmp_path)
+def session(tmp_path: Path) -> Iterator[Session]:
+    session = Session(tmp_path)
+    yield session
+    for supervisor in session.supervisors:  # what a test that failed left behind
+        if supervisor.poll() is None:
+            os.killpg(supervisor.pid, signal.SIGKILL)
+            supervisor.wait(10)
 
 
 def wait(condition: Callable[[], object], within: float = 10) -> None:
@@ -87,9 +94,13 @@ def test_the_capture_agent_is_asked_last(session: Session) -> None:
 def test_a_helper_that_dies_is_started_again(session: Session) -> None:
     """The capture agent may be killed; versions go on."""
     supervisor = session.start(_UNTIL_ASKED.format(name="server"), "note(f'helper {os.getpid()}')\ntime.sleep(60)")
-    wait(lambda: len(session.notes) == 2)
-    os.kill(int(session.notes[-1].split()[1]), signal.SIGKILL)
-    wait(lambda: len(session.notes) == 3)
+
+    def helpers() -> list[int]:
+        return [int(note.split()[1]) for note in session.notes if note.startswith("helper")]
+
+    wait(lambda: len(helpers()) == 1 and "server up" in session.notes)
+    os.kill(helpers()[0], signal.SIGKILL)
+    wait(lambda: len(helpers()) == 2)
     supervisor.terminate()
     assert supervisor.wait(10) == 0
 

@@ -139,6 +139,8 @@ class Agent:
                     self._gave_up = True  # what is left is found by comparing when the next session begins
                     return
                 await self._back_off(error)
+            # What was put back may be due in the other lane, which sleeps until it is told.
+            self._wake.set()
 
     async def _until_due(self, bulk: bool, now: float) -> None:
         due = self._schedule.next_due(bulk=bulk)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .access import Access
+from .cluster import ClusterSettings
 from .identity import GroupName, display_group
 from .quantities import format_cpu, format_size
 
@@ -52,6 +53,7 @@ class Choice:
     memory: int | None = None
     gpu: Gpu | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    cluster: ClusterSettings = ClusterSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Profile:
     idle_timeout: int | None = 3600
     max_age: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    cluster: ClusterSettings = ClusterSettings()
 
     @property
     def resources(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .access import Access
+from .cluster import ClusterSettings
 from .errors import PublicError
 from .profiles import Capabilities, Catalog, Choice, Editor, Gpu, Offer, Profile, offer
 
@@ -34,6 +35,7 @@ class SessionPlan:
     max_age: int | None
     environment: Mapping[str, str]
     options: Mapping[str, str]
+    cluster: ClusterSettings = ClusterSettings()
 
     def as_user_options(self) -> dict[str, object]:
         """What the hub stores and offers again next time: the resolved choice, and nothing that was not checked."""
@@ -80,10 +82,11 @@ def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capa
     choices = _choose_options(request, chosen)
     profile = chosen.profile
     cpu, memory, gpu = profile.cpu, profile.memory, profile.gpu
-    environment = dict(profile.environment)
+    environment, cluster = dict(profile.environment), profile.cluster
     for choice in choices.values():
         cpu, memory, gpu = choice.cpu or cpu, choice.memory or memory, choice.gpu or gpu
         environment.update(choice.environment)
+        cluster = choice.cluster.over(cluster)
     return SessionPlan(
         profile=profile.slug,
         display_name=profile.display_name,
@@ -96,6 +99,7 @@ def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capa
         max_age=profile.max_age,
         environment=environment,
         options={option: choice.slug for option, choice in choices.items()},
+        cluster=cluster,
     )
 
 

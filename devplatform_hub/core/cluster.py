@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
-GPU_TAINT = "nvidia.com/gpu"
+from .quantities import format_size
+
 SPOT_LABEL = "cloud.google.com/gke-spot"
+HOME = "/home/jovyan"
+"""The home folder of Jupyter's images, where the home disk is mounted unless the operator says otherwise."""
+PEOPLE = "users"
+"""The folder of a bucket that holds each person's own: `users/<slug>`."""
 
 
 class GpuSharing(StrEnum):
@@ -57,6 +62,17 @@ class Placement:
     zone: str = ""
     flex_start: bool = False
     node_selector: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """Which machine that is, for a person: `a machine that may be taken away (cheaper) with nvidia-l4`."""
+        kind = {True: "a machine that may be taken away (cheaper)", False: "a machine that stays", None: "any machine"}
+        parts = ["a machine that is ordered when there is one" if self.flex_start else kind[self.spot]]
+        if self.accelerator:
+            parts.append(f"with {self.accelerator}")
+        if self.zone:
+            parts.append(f"in {self.zone}")
+        return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +135,20 @@ class ClusterSettings:
                 for field in fields(self)
             }
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of these settings before a start, in sentences without a full stop."""
+        found = []
+        if self.storage and self.storage.size:
+            found.append(f"Has a home disk of at least {format_size(self.storage.size)}")
+        for bucket in self.buckets or ():
+            found.append(f"Shows the shared folder {bucket.path}{' to read only' if bucket.read_only else ''}")
+        if self.queue:
+            found.append("May wait in a queue until it is its turn")
+        if self.placements:
+            first, *rest = (placement.words for placement in self.placements)
+            found.append(
+                f"Tries {first} first{''.join(f', then {words}' for words in rest)}" if rest else f"Runs on {first}"
+            )
+        return tuple(found)

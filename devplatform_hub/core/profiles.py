@@ -53,7 +53,7 @@ class Choice:
     memory: int | None = None
     gpu: Gpu | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    cluster: ClusterSettings = ClusterSettings()
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Profile:
     idle_timeout: int | None = 3600
     max_age: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    cluster: ClusterSettings = ClusterSettings()
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
     @property
     def resources(self) -> str:
@@ -113,6 +113,7 @@ class Capabilities:
 
     `editors_missing` maps an editor that cannot be started to the sentence that says why and what would install it.
     `enforcement` is one sentence on how limits are set on a server's processes.
+    `is_cluster` says that what profiles ask of a cluster applies here.
     """
 
     cpu: float | None = None
@@ -120,6 +121,7 @@ class Capabilities:
     gpus: int | None = None
     editors_missing: Mapping[Editor, str] = field(default_factory=dict)
     enforcement: str = ""
+    is_cluster: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,8 @@ def offer(profile: Profile, access: Access, capabilities: Capabilities) -> Offer
         notes.extend(f"{shortage}, so it gets what there is" for shortage in shortages)
     else:
         reasons.extend(f"{shortage}." for shortage in shortages)
+    if capabilities.is_cluster:
+        notes.extend(profile.cluster.notes)
     editors = tuple(EditorOffer(editor, capabilities.editors_missing.get(editor, "")) for editor in profile.editors)
     if all(editor.reason for editor in editors):
         reasons.append("No editor that it offers can be started here.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from .cluster_yaml import Limits, read_cluster
 from .errors import DevPlatformError, PublicError
 from .identity import LOCAL_DOMAIN, GroupName, parse_group
 from .profiles import Catalog, Choice, Editor, Gpu, Profile, ProfileOption
@@ -28,9 +29,10 @@ _PROFILE_KEYS = (
     "idle_timeout",
     "max_age",
     "environment",
+    "cluster",
 )
 _OPTION_KEYS = ("name", "display_name", "choices")
-_CHOICE_KEYS = ("name", "display_name", "default", "allowed_groups", "cpu", "memory", "gpu", "environment")
+_CHOICE_KEYS = ("name", "display_name", "default", "allowed_groups", "cpu", "memory", "gpu", "environment", "cluster")
 _RESERVED_OPTIONS = {"editor"}  # the form's own question
 _GPU_RESOURCE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,100}[a-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _GPU_COUNT = re.compile(r"[1-9][0-9]?")
@@ -83,27 +85,32 @@ class _Reader(FieldReader):
     def _profile(self, node: yaml.Node) -> Profile:
         fields = self.fields(node, _PROFILE_KEYS, "a profile")
         slug = self._slug(fields, node, "profile")
+        cpu = self.amount(fields, "cpu", parse_cpu) or 0
+        memory = self.amount(fields, "memory", parse_size) or 0
+        gpu = self._gpu(fields)
+        limits = Limits(cpu, memory, has_gpu=gpu is not None)
         profile = Profile(
             slug=slug,
             display_name=self.text(fields, "display_name") or slug,
             description=self.text(fields, "description") or "",
-            cpu=self.amount(fields, "cpu", parse_cpu) or 0,
-            memory=self.amount(fields, "memory", parse_size) or 0,
-            gpu=self._gpu(fields),
+            cpu=cpu,
+            memory=memory,
+            gpu=gpu,
             default=self.flag(fields, "default"),
             editors=self._editors(fields),
-            options=self._options(fields),
+            options=self._options(fields, limits),
             allowed_groups=self._groups(fields),
             idle_timeout=self.limit(fields, "idle_timeout", 3600),
             max_age=self.limit(fields, "max_age", None),
             environment=self._environment(fields),
+            cluster=read_cluster(self, fields, limits),
         )
         for key, example in (("cpu", "cpu: 2"), ("memory", "memory: 8G")):
             if key not in fields and isinstance(node, yaml.MappingNode):
                 self.problem(line_of(node), f"profile {shown(slug)} has no {key}", f"add {example}")
         return profile
 
-    def _options(self, fields: Mapping[str, Field]) -> tuple[ProfileOption, ...]:
+    def _options(self, fields: Mapping[str, Field], limits: Limits) -> tuple[ProfileOption, ...]:
         if "options" not in fields:
             return ()
         options = []
@@ -112,13 +119,13 @@ class _Reader(FieldReader):
             slug = self._slug(inner, node, "option")
             if slug in _RESERVED_OPTIONS:
                 self.problem(line_of(node), f"an option cannot be named {shown(slug)}", "choose another name")
-            choices = self._choices(inner, node, slug)
+            choices = self._choices(inner, node, slug, limits)
             if choices:
                 options.append((node, ProfileOption(slug, self.text(inner, "display_name") or slug, choices)))
         self.unique([(node, option.slug) for node, option in options], "option")
         return tuple(option for _, option in options)
 
-    def _choices(self, fields: Mapping[str, Field], option: yaml.Node, name: str) -> tuple[Choice, ...]:
+    def _choices(self, fields: Mapping[str, Field], option: yaml.Node, name: str, limits: Limits) -> tuple[Choice, ...]:
         if "choices" not in fields:
             self.problem(
                 line_of(option), f"option {shown(name)} has no choices", "add choices: with at least one entry"
@@ -128,15 +135,20 @@ class _Reader(FieldReader):
         for node in self.items(fields["choices"].node, "choices"):
             inner = self.fields(node, _CHOICE_KEYS, "a choice")
             slug = self._slug(inner, node, "choice")
+            cpu = self.amount(inner, "cpu", parse_cpu)
+            memory = self.amount(inner, "memory", parse_size)
+            gpu = self._gpu(inner)
+            above = Limits(cpu or limits.cpu, memory or limits.memory, has_gpu=limits.has_gpu or gpu is not None)
             choice = Choice(
                 slug=slug,
                 display_name=self.text(inner, "display_name") or slug,
                 default=self.flag(inner, "default"),
                 allowed_groups=self._groups(inner),
-                cpu=self.amount(inner, "cpu", parse_cpu),
-                memory=self.amount(inner, "memory", parse_size),
-                gpu=self._gpu(inner),
+                cpu=cpu,
+                memory=memory,
+                gpu=gpu,
                 environment=self._environment(inner),
+                cluster=read_cluster(self, inner, above),
             )
             found.append((node, choice))
         self.unique([(node, choice.slug) for node, choice in found if choice.slug], "choice")

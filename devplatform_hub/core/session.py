@@ -35,7 +35,7 @@ class SessionPlan:
     max_age: int | None
     environment: Mapping[str, str]
     options: Mapping[str, str]
-    cluster: ClusterSettings = ClusterSettings()
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
     def as_user_options(self) -> dict[str, object]:
         """What the hub stores and offers again next time: the resolved choice, and nothing that was not checked."""

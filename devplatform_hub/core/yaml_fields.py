@@ -94,7 +94,7 @@ class FieldReader:
         try:
             return parse(text)
         except ValueError as error:
-            wrong, _, right = str(error).partition("; ")
+            wrong, _, right = str(error).rpartition("; ")  # what somebody wrote may hold one too
             self.problem(fields[key].line, f"{key}: {wrong}", right)
             return None
 

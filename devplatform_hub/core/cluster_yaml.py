@@ -157,6 +157,8 @@ def _buckets(reader: FieldReader, fields: Fields) -> tuple[Bucket, ...] | None:
         return None
     first: dict[str, int] = {}
     for node, bucket in zip(fields["buckets"].node.value, buckets, strict=True):
+        if not bucket.path:  # said already
+            continue
         for path, line in first.items():
             if path == bucket.path:
                 reader.problem(
@@ -165,8 +167,7 @@ def _buckets(reader: FieldReader, fields: Fields) -> tuple[Bucket, ...] | None:
             elif f"{bucket.path}/".startswith(f"{path}/") or f"{path}/".startswith(f"{bucket.path}/"):
                 wrong = f"{shown(bucket.path)} and {shown(path)} lie in one another"
                 reader.problem(line_of(node), wrong, "put them side by side")
-        if bucket.path:
-            first.setdefault(bucket.path, line_of(node))
+        first.setdefault(bucket.path, line_of(node))
     return buckets
 
 

@@ -20,6 +20,10 @@ PROFILES = """profiles:
   - {name: standard, default: true, cpu: 2, memory: 8G, environment: {SHAPE: '{"a": 1}'}}
   - {name: gpu, cpu: 8, memory: 32G, gpu: {count: 1}, environment: {CUDA: "1"}}
   - {name: team, cpu: 1, memory: 1G, allowed_groups: [team]}
+  - name: cheap
+    cpu: 1
+    memory: 1G
+    cluster: {placements: [{name: spot, spot: true}, {name: stays, spot: false}]}
 """
 
 
@@ -94,6 +98,15 @@ async def test_nothing_leaks_into_the_next_start(spawner: DevPlatformSpawner) ->
     assert "CUDA" not in env
     assert env["JUPYTERHUB_DEFAULT_URL"] == "/lab"
     assert env["SHAPE"] == '{"a": 1}'
+
+
+async def test_a_start_begins_at_the_first_place_and_the_page_says_the_order(spawner: DevPlatformSpawner) -> None:
+    """As the profile gives it; what the operator configured for every pod is there too."""
+    await pod(spawner, {"profile": "cheap"})
+    assert spawner.node_selector == {"cloud.google.com/gke-spot": "true"}
+    assert spawner.storage_extra_labels["devplatform.io/owner"] == "alice"
+    order = "Tries a machine that may be taken away (cheaper) first, then a machine that stays."
+    assert order in await spawner.get_options_form()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devplatform_hub.core import cluster_yaml
 from devplatform_hub.core.access import AccessRules, decide_access
@@ -20,8 +23,10 @@ from devplatform_hub.core.cluster import (
     Toleration,
 )
 from devplatform_hub.core.identity import parse_group
-from devplatform_hub.core.profiles import Capabilities, Profile, offer
+from devplatform_hub.core.profiles import Capabilities, Catalog, Profile, offer
 from devplatform_hub.core.profiles_yaml import ProfilesError, parse_profiles
+from devplatform_hub.core.session import SessionRequest, plan_session
+from devplatform_hub.kube.settings import Configured, pod_settings
 
 GIB = 2**30
 HEAD = """profiles:
@@ -350,6 +355,62 @@ def test_the_example_shows_every_key_there_is() -> None:
     known = {key for name, keys in vars(cluster_yaml).items() if re.fullmatch("_[A-Z_]*KEYS", name) for key in keys}
     assert known - shown == set()
     assert len(known) > 30
+
+
+def test_the_profiles_that_come_with_the_platform_ask_little_of_a_cluster() -> None:
+    """Any cluster with a GPU node will do."""
+    text = (files("devplatform_hub") / "profiles.yaml").read_text("utf-8")
+    found = {profile.slug: profile.cluster for profile in parse_profiles(text, "profiles.yaml").profiles}
+    nothing = ClusterSettings()
+    assert found == {"standard": nothing, "highmem": nothing, "ml-gpu": ClusterSettings(shared_memory=8 * GIB)}
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        ["", "a", "abc", "1", "8G", "true", "never", "x,y", "x:y", "{a}", "/mnt/a", "/mnt/{b}", "/etc", "users"]
+    ),
+    st.text(max_size=12),
+    st.booleans(),
+    st.integers(-1, 2**40),
+    st.none(),
+)
+KEYS = st.sampled_from(
+    sorted({key for name, keys in vars(cluster_yaml).items() if re.fullmatch("_[A-Z_]*KEYS", name) for key in keys})
+)
+VALUES = st.recursive(WORDS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
+LIKELY = st.fixed_dictionaries(
+    {},
+    optional={
+        "node_selector": st.dictionaries(WORDS.map(str), WORDS, max_size=2),
+        "buckets": st.lists(
+            st.fixed_dictionaries({"bucket": WORDS, "path": WORDS}, optional={"only_dir": WORDS, "read_only": WORDS})
+        ),
+        "workspace_bucket": WORDS,
+        "placements": st.lists(st.fixed_dictionaries({"name": WORDS}, optional={"zone": WORDS, "spot": WORDS})),
+        "tolerations": st.lists(st.fixed_dictionaries({"key": WORDS}, optional={"operator": WORDS, "value": WORDS})),
+        "fuse": st.dictionaries(KEYS, WORDS, max_size=3),
+    },
+)
+
+
+@given(st.one_of(LIKELY, st.dictionaries(KEYS, VALUES, max_size=5)))
+def test_whatever_is_read_without_a_problem_makes_pods(cluster: dict[str, Any]) -> None:
+    """Every mistake is said when the file is read, none when a person starts a server; and no option is smuggled in."""
+    entry = {"name": "a", "default": True, "cpu": 1, "memory": "8G", "gpu": {"count": 1}, "cluster": cluster}
+    try:
+        profile = parse_profiles(yaml.safe_dump({"profiles": [entry]}), "p.yaml").profiles[0]
+    except ProfilesError:
+        return
+    group: Any = parse_group("users")
+    access = decide_access([group], AccessRules(group, parse_group("admins")))
+    plan = plan_session(SessionRequest(), Catalog((profile,)), access, Capabilities(is_cluster=True))
+    for placement in (None, *(plan.cluster.placements or ())):
+        settings = pod_settings(plan, Configured(), placement=placement, prefix="users/alice")
+        for volume in settings["volumes"]:
+            options = volume.get("csi", {}).get("volumeAttributes", {}).get("mountOptions", "").split(",")
+            assert {option.partition("=")[0] for option in options} <= {
+                "", "implicit-dirs", "uid", "gid", "file-mode", "dir-mode", "only-dir"
+            }  # fmt: skip
 
 
 PLACES = (

@@ -80,6 +80,7 @@ def pod_settings(
     cluster, storage = plan.cluster, plan.cluster.storage
     gpu = gpu_resources(plan.gpu)
     capacity = quantity(storage.size) if storage and storage.size else ""
+    disk_class = storage.storage_class if storage else None
     node = (cluster.gpu_node if plan.gpu else None) or GpuNode()
     accelerator = placement.accelerator if placement and plan.gpu else ""
     queue = {QUEUE_LABEL: cluster.queue} if cluster.queue else {}
@@ -99,9 +100,7 @@ def pod_settings(
         "extra_labels": {**configured.mapping("extra_labels"), **escaped(queue)},
         "extra_pod_config": _pod_config(configured.mapping("extra_pod_config"), node, placement),
         "storage_capacity": capacity or configured.text("storage_capacity", quantity(DEFAULT_SIZE)),
-        "storage_class": storage.storage_class
-        if storage and storage.storage_class
-        else configured.traits.get("storage_class"),
+        "storage_class": disk_class or configured.traits.get("storage_class"),
         "storage_extra_labels": {
             **configured.mapping("storage_extra_labels"),
             **backup_labels(prefix.removeprefix(f"{PEOPLE}/")),

@@ -70,6 +70,7 @@ format: $(DEV_ENV)/.complete
 
 lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]
+	@$(DEV_ENV)/bin/python -m tests.lab.build || [ -z "$$REQUIRE_LAB" ]
 
 test: $(DEV_ENV)/.complete lab-tools ## every test, on the newest JupyterHub and on 5.5
 	$(DEV_ENV)/bin/python -m pytest --ignore tests/browser $(PYTEST_ARGS)

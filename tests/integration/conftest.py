@@ -1,10 +1,31 @@
-"""`product`: one started platform for all integration tests, with alice and bob in it, and an administrator."""
+"""What integration tests share: `product`, a started platform, and `cluster`, a Kubernetes control plane."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.product import ADMINS_GROUP, USERS_GROUP, Product, started_product
+from tests.lab.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane with four simulated nodes; a test makes its own namespace, and takes its own nodes away.
+
+    A test that stops the API server or slows etcd starts a `Cluster` of its own.
+    """
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        cluster.nodes(4, prefix="standard")
+        yield cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace for this test alone, in `cluster`."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:55].strip("-")
+    yield cluster.namespace(f"t-{name}")
+    cluster.kubectl("delete", "namespace", f"t-{name}", "--wait=false")
 
 
 @pytest.fixture(scope="session")

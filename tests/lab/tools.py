@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.lab import build
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = ROOT / "devplatform_hub" / "embedded" / "locks"
 
 
 def cache() -> Path:
-    """The folder of built tools: `$DEVPLATFORM_CACHE`, or `.cache` in the checkout."""
-    return Path(os.environ.get("DEVPLATFORM_CACHE") or ROOT / ".cache")
+    """The folder of built tools."""
+    return build.cache()
 
 
 def node() -> Path | None:
@@ -62,6 +64,17 @@ def fuse() -> Path | None:
     return device if usable else None
 
 
+def cluster() -> Path | None:
+    """The control plane of tests/lab/cluster.py; the folder of the API server stands for all of it."""
+    programs = build.found(*build.CONTROL_PLANE)
+    return programs["kube-apiserver"].parent if programs else None
+
+
+def helm() -> Path | None:
+    """Helm, to render and install charts."""
+    return (build.found("helm") or {}).get("helm")
+
+
 TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "proxy": (configurable_http_proxy, "make lab-tools"),
     "code-server": (code_server, "install g++, make and libkrb5-dev, then make lab-tools"),
@@ -69,6 +82,8 @@ TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "session": (session_python, "make lab-tools"),
     "chromium": (chromium, "install your system's chromium package"),
     "fuse": (fuse, "install fuse3 and allow /dev/fuse"),
+    "cluster": (cluster, build.NEEDS_GO),
+    "helm": (helm, build.NEEDS_GO),
 }
 """Name of a tool as the `lab` marker spells it -> how to find it, and what puts it there."""
 

@@ -1,0 +1,3 @@
+module devplatform.test/lab/pause
+
+go 1.26

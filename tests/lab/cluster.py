@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,7 +100,7 @@ class Cluster:
         self.apply(*control_plane.STORAGE_CLASSES)
         for name, at in zip(configs, ports, strict=True):
             ready = f"https://127.0.0.1:{at}/healthz"
-            self.processes[name].wait_until(lambda ready=ready: self._healthy(ready), 60)
+            self.processes[name].wait_until(partial(self._healthy, ready), 60)
         self.wait_for(lambda: self._exists("/api/v1/namespaces/default/serviceaccounts/default"), 30, "the controllers")
 
     def stop(self) -> None:
@@ -270,7 +271,7 @@ class Cluster:
         }
 
     def _add(self, name: str, arguments: list[str]) -> None:
-        command = [self._programs[name], *arguments]
+        command = [str(self._programs[name]), *arguments]
         self.processes[name] = Process(name, command, self.folder, control_plane.own_environment())
 
     def _exists(self, path: str) -> bool:

@@ -1,6 +1,7 @@
 """What integration tests share: `product`, a started platform, and `cluster`, a Kubernetes control plane."""
 
 import re
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -23,9 +24,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for this test alone, in `cluster`."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:55].strip("-")
-    yield cluster.namespace(f"t-{name}")
-    cluster.kubectl("delete", "namespace", f"t-{name}", "--wait=false")
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:40].strip("-")
+    name = f"{words}-{secrets.token_hex(4)}"
+    yield cluster.namespace(name)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="session")

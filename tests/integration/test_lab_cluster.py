@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab import simulated_failures as failures
 from tests.lab.cluster import Cluster
 
 pytestmark = pytest.mark.lab("cluster")
@@ -175,3 +176,54 @@ def test_a_killed_api_server_comes_back_with_everything(tmp_path: Path) -> None:
         began = time.monotonic()
         own.api("PATCH", f"/api/v1/namespaces/{namespace}/pods/one", {"metadata": {"labels": {"slow": "yes"}}})
         assert time.monotonic() - began > 0.4
+
+
+@pytest.mark.parametrize(
+    ("image", "events", "phase", "state"),
+    [
+        pytest.param(
+            failures.MISSING,
+            ["Pulling", "Failed", "Failed", "BackOff", "Failed"],
+            "Pending",
+            {"waiting": {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{failures.MISSING}"'}},
+            id="an image that is not there",
+        ),
+        pytest.param(failures.SLOW, ["Pulling", "Pulled"], "Running", {"running": {}}, id="an image that is large"),
+        pytest.param(
+            failures.UNMOUNTABLE,
+            ["FailedMount", "FailedMount"],
+            "Pending",
+            {"waiting": {"reason": "ContainerCreating"}},
+            id="a disk that cannot be mounted",
+        ),
+        pytest.param(failures.OUT_OF_MEMORY, ["Started", "Started"], "Running", {"running": {}}, id="out of memory"),
+        pytest.param(
+            failures.EVICTED,
+            ["Started", "Evicted"],
+            "Failed",
+            {"terminated": {"reason": "Error", "exitCode": 137}},
+            id="evicted",
+        ),
+    ],
+)
+def test_a_simulated_pod_fails_as_its_image_says(
+    cluster: Cluster, namespace: str, image: str, events: list[str], phase: str, state: dict[str, Any]
+) -> None:
+    """kwok reports what a kubelet would: events in their order, and the state that they lead to."""
+    cluster.apply(a_pod("one", namespace, container={"image": image}))
+
+    def reported() -> list[str]:
+        found = cluster.items(f"/api/v1/namespaces/{namespace}/events")
+        found.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return [
+            event["reason"] for event in found for _ in range(event.get("count") or 1) if event["reason"] != "Scheduled"
+        ]
+
+    cluster.wait_for(lambda: len(reported()) >= len(events), 15, f"the events {events}")
+    assert sorted(reported()) == sorted(events)
+    cluster.wait_for(lambda: cluster.pod("one", namespace)["status"]["phase"] == phase, 5, phase)
+    status = cluster.pod("one", namespace)["status"]
+    ((name, said),) = status["containerStatuses"][0]["state"].items()
+    assert {name: {key: value for key, value in said.items() if not key.endswith("At")}} == state
+    last = status["containerStatuses"][0]["lastState"]
+    assert ("OOMKilled" in str(last)) == (image == failures.OUT_OF_MEMORY)

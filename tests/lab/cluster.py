@@ -12,7 +12,7 @@
     with Cluster(folder, slow_etcd=True) as own:                 # one of its own: 5 to 8 s
         own.etcd_link.delay = 0.3
 
-What a simulated pod does is decided by its image: see kwok.yaml. Real nodes join with tests/lab/node.py.
+What a simulated pod does is decided by its image: see simulated_failures.py. Real nodes join with tests/lab/node.py.
 """
 
 import json

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tests.lab import simulated_failures
 from tests.lab.certificates import Authority
 
 HERE = Path(__file__).parent
@@ -113,9 +114,14 @@ def scheduler(config: Path, authority: Authority, port: int) -> list[str]:
 
 
 def kwok(config: Path, selector: str) -> list[str]:
+    """It plays the kubelets of the nodes with this label, and leaves all others alone."""
+    file = config.with_suffix(".yaml")
+    failing = ", ".join(map(json.dumps, simulated_failures.BEHAVIOURS))
+    usual = (HERE / "kwok.yaml").read_text("utf-8").replace("FAILING_IMAGES", failing)
+    file.write_text("\n---\n".join([usual, *map(json.dumps, simulated_failures.stages())]), "utf-8")
     return [
         f"--kubeconfig={config}",
-        f"--config={HERE / 'kwok.yaml'}",
+        f"--config={file}",
         "--manage-all-nodes=false",
         f"--manage-nodes-with-label-selector={selector}",
         "--node-ip=127.0.0.1",

@@ -1,0 +1,183 @@
+"""Simulated pods that fail as real ones do, chosen by the image of their first container.
+
+kwok plays what a kubelet reports, in its order: status and events. Everything before a node is found for a pod
+(quota, admission, scheduling) is real in this lab and needs none of this.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+MISSING = "registry.test/missing:1"
+PRIVATE = "registry.test/private:1"
+SLOW = "registry.test/slow:1"
+UNMOUNTABLE = "registry.test/unmountable:1"
+CRASHING = "registry.test/crashing:1"
+OUT_OF_MEMORY = "registry.test/out-of-memory:1"
+EVICTED = "registry.test/evicted:1"
+
+_NOW = "@now"
+SLOW_SECONDS = 3.0
+"""How long the image of SLOW takes to be pulled; the same time passes before OUT_OF_MEMORY and EVICTED happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is reported next: the state of every container, the phase of the pod, one event."""
+
+    state: Json
+    event: tuple[str, str, str]
+    after: float = 0.05
+    phase: str = "Pending"
+    last: Json | None = None
+    restarts: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+def _waiting(reason: str, message: str = "") -> Json:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def _terminated(reason: str, code: int) -> Json:
+    return {"terminated": {"reason": reason, "exitCode": code, "startedAt": _NOW, "finishedAt": _NOW}}
+
+
+def _pull(image: str, why: str) -> tuple[Step, ...]:
+    said = f'Failed to pull image "{image}": {why}'
+    back_off = f'Back-off pulling image "{image}"'
+    return (
+        Step(_waiting("ContainerCreating"), ("Normal", "Pulling", f'Pulling image "{image}"')),
+        Step(_waiting("ErrImagePull", why), ("Warning", "Failed", said), after=0.3),
+        Step(_waiting("ErrImagePull", why), ("Warning", "Failed", "Error: ErrImagePull")),
+        Step(_waiting("ImagePullBackOff", back_off), ("Normal", "BackOff", back_off), after=1),
+        Step(_waiting("ImagePullBackOff", back_off), ("Warning", "Failed", "Error: ImagePullBackOff")),
+    )
+
+
+_RUNNING = Step({"running": {"startedAt": _NOW}}, ("Normal", "Started", "Started container notebook"), phase="Running")
+_NOT_FOUND = (
+    f'rpc error: code = NotFound desc = failed to pull and unpack image "{MISSING}": failed to resolve reference '
+    f'"{MISSING}": {MISSING}: not found'
+)
+_DENIED = (
+    f'failed to pull and unpack image "{PRIVATE}": failed to resolve reference "{PRIVATE}": failed to authorize: '
+    "failed to fetch anonymous token: unexpected status from GET request: 403 Forbidden"
+)
+_NO_DISK = 'MountVolume.SetUp failed for volume "home" : rpc error: code = Internal desc = mount failed: exit status 32'
+_LOW_MEMORY = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 51Mi. "
+
+_STEP = "devplatform.test/step"
+_MARK = f'.status.conditions.[] | select( .type == "{_STEP}" ) | .reason'
+
+BEHAVIOURS: dict[str, tuple[Step, ...]] = {
+    MISSING: _pull(MISSING, _NOT_FOUND),
+    PRIVATE: _pull(PRIVATE, _DENIED),
+    SLOW: (
+        Step(_waiting("ContainerCreating"), ("Normal", "Pulling", f'Pulling image "{SLOW}"')),
+        Step(
+            _RUNNING.state,
+            ("Normal", "Pulled", f'Successfully pulled image "{SLOW}" in {SLOW_SECONDS:.3f}s'),
+            after=SLOW_SECONDS,
+            phase="Running",
+        ),
+    ),
+    UNMOUNTABLE: (
+        Step(_waiting("ContainerCreating"), ("Warning", "FailedMount", _NO_DISK)),
+        Step(_waiting("ContainerCreating"), ("Warning", "FailedMount", _NO_DISK), after=1),
+    ),
+    CRASHING: (
+        _RUNNING,
+        Step(
+            _waiting("CrashLoopBackOff", "back-off 10s restarting failed container=notebook"),
+            ("Warning", "BackOff", "Back-off restarting failed container notebook in pod"),
+            after=0.5,
+            phase="Running",
+            last=_terminated("Error", 1),
+            restarts=1,
+        ),
+    ),
+    # KubeSpawner's pods restart on failure: the kubelet starts the container again, and remembers why.
+    OUT_OF_MEMORY: (
+        _RUNNING,
+        Step(
+            {"running": {"startedAt": _NOW}},
+            ("Normal", "Started", "Started container notebook"),
+            after=SLOW_SECONDS,
+            phase="Running",
+            last=_terminated("OOMKilled", 137),
+            restarts=1,
+        ),
+    ),
+    EVICTED: (
+        _RUNNING,
+        Step(
+            _terminated("Error", 137),
+            ("Warning", "Evicted", _LOW_MEMORY),
+            after=SLOW_SECONDS,
+            phase="Failed",
+            reason="Evicted",
+            message=_LOW_MEMORY,
+        ),
+    ),
+}
+
+
+def stages() -> list[Json]:
+    """kwok's configuration of all of them."""
+    return [
+        _stage(image, number, step) for image, steps in BEHAVIOURS.items() for number, step in enumerate(steps, start=1)
+    ]
+
+
+def _stage(image: str, number: int, step: Step) -> Json:
+    """A stage follows on the one before it by a condition of the pod, which each writes anew."""
+    before = [{"key": _MARK, "operator": "In", "values": [f"step-{number - 1}"]}]
+    first = [{"key": _MARK, "operator": "DoesNotExist"}]
+    kind, reason, message = step.event
+    name = image.removeprefix("registry.test/").removesuffix(":1")
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": f"pod-{name}-{number}"},
+        "spec": {
+            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+            "selector": {
+                "matchExpressions": [
+                    {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
+                    {"key": ".spec.containers[0].image", "operator": "In", "values": [image]},
+                    *(before if number > 1 else first),
+                ]
+            },
+            "delay": {"durationMilliseconds": round(step.after * 1000)},
+            "next": {
+                "event": {"type": kind, "reason": reason, "message": message},
+                "statusTemplate": _template(step, number),
+            },
+        },
+    }
+
+
+def _template(step: Step, number: int) -> str:
+    ready = "running" in step.state
+    status = {
+        "phase": step.phase,
+        "podIP": "127.0.0.1",
+        "podIPs": [{"ip": "127.0.0.1"}],
+        "conditions": [
+            *({"type": name, "status": str(ready)} for name in ("Ready", "ContainersReady")),
+            {"type": _STEP, "status": "True", "reason": f"step-{number}"},
+        ],
+        **({"reason": step.reason, "message": step.message} if step.reason else {}),
+    }
+    container = {"state": step.state, "ready": ready, "started": ready, "restartCount": step.restarts, "imageID": ""}
+    if step.last:
+        container["lastState"] = step.last
+    lines = [f"{key}: {json.dumps(value)}" for key, value in status.items()]
+    lines += ["containerStatuses:", "{{ range .spec.containers }}", "- name: {{ .name | Quote }}"]
+    lines += ["  image: {{ .image | Quote }}"]
+    lines += [f"  {key}: {json.dumps(value)}" for key, value in container.items()]
+    lines += ["{{ end }}"]
+    return "\n".join(["{{ $now := Now }}", *lines]).replace(json.dumps(_NOW), "{{ $now | Quote }}")

@@ -3,34 +3,39 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from kubespawner import KubeSpawner
 
 from devplatform_hub.core.cluster import ClusterSettings, Placement, Storage
 from devplatform_hub.core.profiles import Gpu
+from devplatform_hub.core.session import SessionPlan
 from devplatform_hub.kube.network import identity_policy
 from devplatform_hub.kube.settings import READ, Configured, pod_settings
 from devplatform_hub.kube.storage import growth
+from tests.lab.cluster import Cluster
 from tests.unit.test_kube_settings import ALL, PREFIX, SERIALIZER, kubespawner, plan
-
-if TYPE_CHECKING:
-    from tests.lab.cluster import Cluster
 
 pytestmark = pytest.mark.lab("cluster")
 
 GIB = 2**30
 SPOT_LABEL = "cloud.google.com/gke-spot"
-GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+POOL = "test/pool"
+OURS = ["test/pods=true:NoSchedule"]
+# What an operator may configure for every pod: these tests' machines, and not others' of the same cluster.
+CONFIGURED: dict[str, Any] = {
+    "storage_pvc_ensure": False,
+    "node_affinity_required": [{"matchExpressions": [{"key": POOL, "operator": "Exists"}]}],
+    "tolerations": [{"key": "test/pods", "operator": "Exists"}],
+}
 SPOT, STAYS = Placement("spot", spot=True), Placement("stays", spot=False)
 PLAIN_GPU = plan(gpu=Gpu(1))
-# As an operator may say where people's servers run: these tests' machines, and not others' of the same cluster.
-ON_OURS = [{"matchExpressions": [{"key": "test/pool", "operator": "Exists"}]}]
 PLACES = {
-    "plain": (plan(), STAYS, {"pods-plain"}),
     "plain on spot": (plan(), SPOT, {"pods-spot"}),
-    "gpu": (PLAIN_GPU, STAYS, {"pods-gpu"}),
+    "plain": (plan(), STAYS, {"pods-plain"}),
     "gpu on spot": (PLAIN_GPU, SPOT, {"pods-gpu-spot"}),
+    "gpu": (PLAIN_GPU, STAYS, {"pods-gpu"}),
     "gpu on either": (PLAIN_GPU, Placement("any"), {"pods-gpu", "pods-gpu-spot"}),
     "gpu in a zone": (PLAIN_GPU, Placement("b", zone="test-b"), {"pods-gpu-spot"}),
     "another gpu": (PLAIN_GPU, Placement("l4", accelerator="nvidia-l4"), {"pods-gpu-spot"}),
@@ -38,27 +43,30 @@ PLACES = {
 
 
 @pytest.fixture(scope="module")
-def namespace(cluster: "Cluster") -> str:
-    """A namespace of these tests, and one group of simulated machines of each kind."""
-    cluster.namespace("pod-settings")
-    zone = "topology.kubernetes.io/zone"
-    kind = "cloud.google.com/gke-accelerator"
-    cluster.nodes(1, labels={"test/pool": "pods-plain", zone: "test-a"})
-    cluster.nodes(1, labels={"test/pool": "pods-spot", SPOT_LABEL: "true", zone: "test-a"})
-    cluster.nodes(
-        1, labels={"test/pool": "pods-gpu", kind: "nvidia-tesla-t4", zone: "test-a"}, gpus=8, taints=[GPU_TAINT]
-    )
-    cluster.nodes(
-        1,
-        labels={"test/pool": "pods-gpu-spot", SPOT_LABEL: "true", kind: "nvidia-l4", zone: "test-b"},
-        gpus=8,
-        taints=[GPU_TAINT, {"key": SPOT_LABEL, "value": "true", "effect": "NoSchedule"}],
-    )
-    return "pod-settings"
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of these tests, and a simulated machine of each kind, for nobody else's pods."""
+    name = cluster.namespace("pod-settings")
+    zone, kind = "topology.kubernetes.io/zone", "cloud.google.com/gke-accelerator"
+    gpu, spot = [*OURS, "nvidia.com/gpu=present:NoSchedule"], {SPOT_LABEL: "true"}
+    machines: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+        "pods-plain": ({zone: "test-a"}, {"taints": OURS}),
+        "pods-spot": ({zone: "test-a", **spot}, {"taints": [*OURS, f"{SPOT_LABEL}=true:NoSchedule"]}),
+        "pods-gpu": ({zone: "test-a", kind: "nvidia-tesla-t4"}, {"gpus": 16, "taints": gpu}),
+        # GKE gives spot machines no taint unless whoever made the pool did
+        "pods-gpu-spot": (
+            {zone: "test-b", kind: "nvidia-l4", **spot},
+            {"gpus": 16, "taints": gpu},
+        ),
+    }
+    nodes = []
+    for prefix, (labels, more) in machines.items():
+        nodes += cluster.nodes(1, prefix=prefix, labels={POOL: prefix, **labels}, **more)
+    yield name
+    cluster.remove_nodes(nodes)
 
 
 @pytest.fixture
-def made(cluster: "Cluster", namespace: str) -> Iterator[list[str]]:
+def made(cluster: Cluster, namespace: str) -> Iterator[list[str]]:
     """Names of pods to take away again."""
     names: list[str] = []
     yield names
@@ -66,27 +74,34 @@ def made(cluster: "Cluster", namespace: str) -> Iterator[list[str]]:
         cluster.kubectl("delete", "pod", "-n", namespace, "--grace-period=0", "--force", "--wait=false", *names)
 
 
-def pool_of(cluster: "Cluster", namespace: str, name: str) -> str:
+def pool_of(cluster: Cluster, namespace: str, name: str) -> str:
     """The pool of the machine that a pod was put on."""
     cluster.kubectl("wait", "-n", namespace, "--for=condition=PodScheduled", f"pod/{name}", "--timeout=30s")
     pod = json.loads(cluster.kubectl("get", "pod", "-n", namespace, name, "-o", "json"))
     node = json.loads(cluster.kubectl("get", "node", pod["spec"]["nodeName"], "-o", "json"))
-    return str(node["metadata"]["labels"].get("test/pool", node["metadata"]["name"]))
+    return str(node["metadata"]["labels"].get(POOL, node["metadata"]["name"]))
 
 
-async def manifest(
-    monkeypatch: pytest.MonkeyPatch, name: str, wanted: Any, placement: Placement | None, **configured: Any
-) -> dict[str, Any]:
+def prepared(
+    monkeypatch: pytest.MonkeyPatch, wanted: SessionPlan, placement: Placement | None, **configured: Any
+) -> KubeSpawner:
     spawner = kubespawner(monkeypatch, **configured)
     settings = Configured({trait: getattr(spawner, trait, None) for trait in READ})
     for trait, value in pod_settings(wanted, settings, placement=placement, prefix=PREFIX).items():
         setattr(spawner, trait, value)
+    return spawner
+
+
+async def manifest(
+    monkeypatch: pytest.MonkeyPatch, name: str, wanted: SessionPlan, placement: Placement | None, **configured: Any
+) -> dict[str, Any]:
+    spawner = prepared(monkeypatch, wanted, placement, **configured)
     pod: dict[str, Any] = SERIALIZER.sanitize_for_serialization(await spawner.get_pod_manifest())
     pod["metadata"]["name"] = name
     return pod
 
 
-def dry_run(cluster: "Cluster", namespace: str, thing: dict[str, Any]) -> dict[str, Any]:
+def dry_run(cluster: Cluster, namespace: str, thing: dict[str, Any]) -> dict[str, Any]:
     """What the server would store; it refuses what it does not know, too."""
     created = cluster.kubectl(
         "create",
@@ -107,7 +122,7 @@ def dry_run(cluster: "Cluster", namespace: str, thing: dict[str, Any]) -> dict[s
 @pytest.mark.parametrize("placement", [None, SPOT, STAYS, Placement("d", flex_start=True, zone="z")])
 @pytest.mark.parametrize("name", ALL)
 async def test_the_api_server_takes_every_pod(
-    cluster: "Cluster", namespace: str, monkeypatch: pytest.MonkeyPatch, name: str, placement: Placement | None
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, name: str, placement: Placement | None
 ) -> None:
     """Whole, by its own validation: nothing of ours is dropped or unknown."""
     pod = await manifest(monkeypatch, f"dry-{name}", ALL[name], placement)
@@ -119,28 +134,26 @@ async def test_the_api_server_takes_every_pod(
 
 
 async def test_the_scheduler_puts_each_pod_where_its_profile_says(
-    cluster: "Cluster", namespace: str, monkeypatch: pytest.MonkeyPatch, made: list[str]
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, made: list[str]
 ) -> None:
     """GPU pods on GPU machines only and nobody else there, spot on spot, and what is to stay never on spot."""
-    for number, (wanted, placement, _) in enumerate(PLACES.values()):
-        pod = await manifest(
-            monkeypatch, f"place-{number}", wanted, placement, storage_pvc_ensure=False, node_affinity_required=ON_OURS
-        )
-        cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(pod))
-        made.append(f"place-{number}")
-    found = {name: pool_of(cluster, namespace, f"place-{number}") for number, name in enumerate(PLACES)}
-    wrong = {name: pool for name, pool in found.items() if pool not in PLACES[name][2]}
-    assert wrong == {}
+    pools = {}
+    for number, (name, (wanted, placement, _)) in enumerate(PLACES.items()):
+        for copy in range(3):  # one may be in the right place by chance, three spread over machines that are as good
+            pod = await manifest(monkeypatch, f"place-{number}-{copy}", wanted, placement, **CONFIGURED)
+            cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(pod))
+            made.append(pod["metadata"]["name"])
+            pools[made[-1]] = name
+    found = [(name, pool_of(cluster, namespace, pod)) for pod, name in pools.items()]
+    assert [(name, pool) for name, pool in found if pool not in PLACES[name][2]] == []
 
 
 async def test_a_pod_that_must_stay_waits_rather_than_run_on_spot(
-    cluster: "Cluster", namespace: str, monkeypatch: pytest.MonkeyPatch, made: list[str]
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, made: list[str]
 ) -> None:
     """Where only spot machines have what it needs; and the operator's own terms are no way around it."""
     nvidia_l4 = Placement("stays", spot=False, accelerator="nvidia-l4")
-    pod = await manifest(
-        monkeypatch, "waits", PLAIN_GPU, nvidia_l4, storage_pvc_ensure=False, node_affinity_required=ON_OURS
-    )
+    pod = await manifest(monkeypatch, "waits", PLAIN_GPU, nvidia_l4, **CONFIGURED)
     cluster.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(pod))
     made.append("waits")
     for _ in range(100):
@@ -153,13 +166,10 @@ async def test_a_pod_that_must_stay_waits_rather_than_run_on_spot(
 
 
 async def test_a_home_disk_grows_where_its_class_allows_it_and_never_shrinks(
-    cluster: "Cluster", namespace: str, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server takes our patch, refuses it for a claim that changed, and refuses what we never ask for."""
-    spawner = kubespawner(monkeypatch)
-    storage = plan(ClusterSettings(storage=Storage(20 * GIB, "pods-grows")))
-    for trait, value in pod_settings(storage, Configured(), placement=None, prefix=PREFIX).items():
-        setattr(spawner, trait, value)
+    spawner = prepared(monkeypatch, plan(ClusterSettings(storage=Storage(20 * GIB, "pods-grows"))), None)
     claim = SERIALIZER.sanitize_for_serialization(spawner.get_pvc_manifest())
     storage_class = {
         "apiVersion": "storage.k8s.io/v1",
@@ -209,7 +219,7 @@ async def test_a_home_disk_grows_where_its_class_allows_it_and_never_shrinks(
     assert growth(read(), 30 * GIB, storage_class).patch is None
 
 
-async def test_a_claim_of_a_class_that_does_not_grow_is_left_alone(cluster: "Cluster", namespace: str) -> None:
+async def test_a_claim_of_a_class_that_does_not_grow_is_left_alone(cluster: Cluster, namespace: str) -> None:
     """The server refuses what `growth` does not even ask for."""
     fixed = {
         "apiVersion": "storage.k8s.io/v1",
@@ -237,7 +247,7 @@ async def test_a_claim_of_a_class_that_does_not_grow_is_left_alone(cluster: "Clu
     assert there["spec"]["resources"]["requests"]["storage"] == "10Gi"
 
 
-async def test_the_api_server_takes_the_network_rule(cluster: "Cluster", namespace: str) -> None:
+async def test_the_api_server_takes_the_network_rule(cluster: Cluster, namespace: str) -> None:
     """As the chart will send it."""
     policy = identity_policy("identity", namespace, {"component": "singleuser-server"})
     assert dry_run(cluster, namespace, policy)["spec"] == policy["spec"]

@@ -1,0 +1,64 @@
+"""Who waits for which object: a revision for each key, and waiters that only a change of their own keys wakes."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+
+
+class Revisions(Generic[Key]):
+    """Numbers that grow with every change. They are local to this process and mean nothing to the API server."""
+
+    def __init__(self) -> None:
+        self._latest = 0
+        self._of: dict[Key, int] = {}
+        self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
+
+    def of(self, *keys: Key) -> int:
+        """The revision of the newest change of any of these keys; 0 when none was ever seen."""
+        return max((self._of.get(key, 0) for key in keys), default=0)
+
+    def changed(self, key: Key) -> None:
+        """Count a change, and wake whoever waits for this key."""
+        self._latest += 1
+        self._of[key] = self._latest
+        for waiter in self._waiting.get(key, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def is_awaited(self, key: Key) -> bool:
+        """Whether somebody waits for this key now."""
+        return key in self._waiting
+
+    def forget(self, key: Key) -> None:
+        """Keep no number for this key: it counts as never seen."""
+        self._of.pop(key, None)
+
+    async def change(self, keys: Collection[Key], since: int, within: float) -> int:
+        """The revision of these keys as soon as it is another than `since`, or as it is after `within` seconds."""
+        if self.of(*keys) != since:
+            return self.of(*keys)
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        for key in keys:
+            self._waiting.setdefault(key, set()).add(waiter)
+        timer = loop.call_later(within, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            for key in keys:
+                self._leave(key, waiter)
+        return self.of(*keys)
+
+    def _leave(self, key: Key, waiter: asyncio.Future[None]) -> None:
+        others = self._waiting[key]
+        others.discard(waiter)
+        if not others:
+            del self._waiting[key]
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

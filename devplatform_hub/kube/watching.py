@@ -20,6 +20,7 @@ Json = dict[str, Any]
 
 _GONE_KEPT = 10_000
 _FORGET_EVERY = 60.0
+_BOUND_EVERY = 0.5
 
 
 class PodWatch(LongWatch):
@@ -149,7 +150,8 @@ class EventWatch(LongWatch):
             self._index.remove(found)
         elif key := self._index.take(found, time.time()):
             self._revisions.changed(key)
-        if time.monotonic() - self._forgot_at > _FORGET_EVERY:
+        since = time.monotonic() - self._forgot_at
+        if since > _FORGET_EVERY or (since > _BOUND_EVERY and len(self._index) > self.keep_most):
             self._forget()
 
     def _finish(self) -> None:

@@ -183,6 +183,10 @@ class Faults:
         await self._close()
         await self._runner.cleanup()
         await self._session.close()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
         self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def write_and_be_killed(root: Path, seed: int, after: float) -> list[dict[str, o
 
 def check_folder(root: Path) -> None:
     """Every row has its bytes with the right hash, every count is right; before anything is swept."""
-    with sqlite3.connect(root / "store.sqlite") as database:
+    with closing(sqlite3.connect(root / "store.sqlite")) as database, database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         for sha256, size, inline in database.execute("SELECT sha256, size, content FROM blobs").fetchall():
             data = (root / "blobs" / sha256.hex()[:2] / sha256.hex()).read_bytes() if inline is None else inline
@@ -72,7 +73,6 @@ def check_folder(root: Path) -> None:
             "SELECT count(*) FROM folders d WHERE d.live != (SELECT count(*) FROM files f WHERE f.owner = d.owner"
             " AND f.live > 0 AND (d.path = '' OR substr(f.path, 1, length(d.path) + 1) = d.path || '/'))"
         ).fetchone() == (0,)
-    database.close()
 
 
 async def check_store(root: Path, acknowledged: dict[int, dict[str, object]]) -> None:
@@ -92,9 +92,8 @@ async def check_store(root: Path, acknowledged: dict[int, dict[str, object]]) ->
         await store._engine.swept()
     finally:
         await store.close()
-    with sqlite3.connect(root / "store.sqlite") as database:
+    with closing(sqlite3.connect(root / "store.sqlite")) as database, database:
         named = {row[0].hex() for row in database.execute("SELECT sha256 FROM blobs WHERE content IS NULL")}
-    database.close()
     assert {file.name for file in (root / "blobs").glob("*/*")} == named
     assert list((root / "incoming").iterdir()) == []
 

@@ -10,6 +10,7 @@ import stat
 import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,22 +116,19 @@ async def test_a_lost_content_file_is_healed_by_the_next_save(kit: LocalUnderTes
 
 
 def newer(root: Path) -> None:
-    with sqlite3.connect(root / "store.sqlite") as database:
+    with closing(sqlite3.connect(root / "store.sqlite")) as database, database:
         database.execute("PRAGMA user_version = 2")
-    database.close()
 
 
 def foreign(root: Path) -> None:
     (root / "store.sqlite").unlink()
-    with sqlite3.connect(root / "store.sqlite") as database:
+    with closing(sqlite3.connect(root / "store.sqlite")) as database, database:
         database.execute("CREATE TABLE theirs (x)")
-    database.close()
 
 
 def without_tables(root: Path) -> None:
-    with sqlite3.connect(root / "store.sqlite") as database:
+    with closing(sqlite3.connect(root / "store.sqlite")) as database, database:
         database.execute("DROP TABLE counters")
-    database.close()
 
 
 @pytest.mark.parametrize(

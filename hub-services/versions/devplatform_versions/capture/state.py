@@ -58,14 +58,18 @@ class CaptureState:
         # What is in it (names of files) is the person's own business.
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(file, isolation_level=None, timeout=10)
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        self.fresh = version != _VERSION
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        if version not in (0, _VERSION):
-            db.executescript("DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS meta;")
-        db.executescript(_SCHEMA)
-        db.execute(f"PRAGMA user_version = {_VERSION}")
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            self.fresh = version != _VERSION
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            if version not in (0, _VERSION):
+                db.executescript("DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS meta;")
+            db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        except BaseException:
+            db.close()
+            raise
         return db
 
     def close(self) -> None:

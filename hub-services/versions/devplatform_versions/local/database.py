@@ -119,7 +119,11 @@ def open_reader(root: Path) -> sqlite3.Connection:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA cache_size = -4096")
+    try:
+        connection.execute("PRAGMA cache_size = -4096")
+    except BaseException:  # the first look into a file that is no database
+        connection.close()
+        raise
     return connection
 
 

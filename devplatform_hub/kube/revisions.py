@@ -1,10 +1,12 @@
 """Who waits for which object: a revision for each key, and waiters that only a change of their own keys wakes."""
 
 import asyncio
+import math
 from collections.abc import Collection
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
+_STEP = 0.05
 
 
 class Revisions(Generic[Key]):
@@ -36,14 +38,15 @@ class Revisions(Generic[Key]):
         self._of.pop(key, None)
 
     async def change(self, keys: Collection[Key], since: int, within: float) -> int:
-        """The revision of these keys as soon as it is another than `since`, or as it is after `within` seconds."""
+        """The revision of these keys as soon as it is another than `since`; the same one after `within` seconds."""
         if self.of(*keys) != since:
             return self.of(*keys)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         for key in keys:
             self._waiting.setdefault(key, set()).add(waiter)
-        timer = loop.call_later(within, _wake, waiter)
+        # In steps, so that hundreds who wait a second each wake the process together and not one by one.
+        timer = loop.call_at(math.ceil((loop.time() + within) / _STEP) * _STEP, _wake, waiter)
         try:
             await waiter
         finally:

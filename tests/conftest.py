@@ -7,8 +7,13 @@ skipped and the tool is listed at the end; with REQUIRE_LAB=1, as in CI, that is
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.lab.tools import TOOLS
+
+# How fast a machine is at the moment says nothing about the code: neither drawing values nor running may be slow.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 _OF_THE_RUN = {"DEVPLATFORM_CACHE"}
 _missing = pytest.StashKey[dict[str, int]]()

@@ -1,28 +1,61 @@
-"""Servers as pods: KubeSpawner with the platform's profiles, form and plan. Hooks only, no decisions."""
+"""Servers as pods: KubeSpawner with the platform's profiles, plan, watches and reasons. Hooks, no decisions."""
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar
 
+from jupyterhub.utils import exponential_backoff, maybe_future
 from kubespawner import KubeSpawner
-from traitlets import Unicode, default
+from kubespawner.clients import shared_client
+from kubespawner.objects import make_owner_reference
+from traitlets import Float, Unicode, default
 
-from .core.cluster import HOME
+from .core.cluster import HOME, Placement
+from .core.diagnosis.ending import diagnose_end, has_ended
+from .core.diagnosis.model import Ending
+from .core.diagnosis.narrative import Narrator
+from .core.diagnosis.waits import WaitTimes
+from .core.errors import PublicError
 from .core.names import slug
 from .core.profiles import Capabilities
 from .core.session import SessionPlan
+from .kube.home_disk import ensure_home
+from .kube.pod_api import PodApi, plain
+from .kube.requests import ApiUnavailable, Json, Refused, Requests
 from .kube.settings import READ, Configured, pod_settings
-from .spawning import ProfileSpawnerMixin
+from .kube.starting import Pods, StartFailed, Story, finding_of, follow_pod, start_pod
+from .kube.watching import EventWatch, PodWatch
+from .servicekit import audit
+from .spawning import ProfileSpawnerMixin, as_refusal
+
+_STARTING = "devplatform_starting"
+_ENDED = "devplatform_ended"
+_SAY_AGAIN = 10.0
 
 
 class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
     """Starts a pod for what a person chose from `profiles.yaml`; KubeSpawner's own `profile_list` is not used."""
 
     home_path = Unicode(HOME, help="Where the home disk is mounted.").tag(config=True)
+    lost_after = Float(
+        60.0, help="Seconds after which a pod that should be gone counts as ended: its machine does not answer."
+    ).tag(config=True)
 
+    _wait_times: ClassVar[WaitTimes] = WaitTimes()
     _plan_now: SessionPlan | None = None
+    _story: Story | None = None
+    _is_starting = False
+    _is_stopping = False
+    _ended: Ending | None = None
+    _pvc_exists: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._configured = Configured({name: getattr(self, name) for name in READ})
+        self._ask = Requests(timeout=self.k8s_api_request_timeout, patience=self.k8s_api_request_retry_timeout)
 
     @default("delete_pvc")
     def _keep_the_home(self) -> bool:
@@ -40,16 +73,226 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         """A cluster that grows knows no limit beforehand."""
         return Capabilities(is_cluster=True)
 
+    def notice(self) -> str:
+        """Why the last server ended, unless somebody asked for that."""
+        ended = self._ended
+        return f"Your last server: {ended.message} {ended.hint}".strip() if ended else ""
+
+    # Starting
+
     async def load_user_options(self) -> None:
-        """KubeSpawner asks for this first thing in every start: what is chosen becomes what the pod gets."""
+        """What is chosen becomes what the pod gets, at the first place of its plan."""
+        plan = self._plan_anew()
+        self._place(plan, next(iter(plan.cluster.placements or ()), None))
+
+    def _plan_anew(self) -> SessionPlan:
         self._plan_now = None  # a refused start has none
-        plan = self._plan_now = self.plan_start()
-        placement = next(iter(plan.cluster.placements or ()), None)
+        self._plan_now = self.plan_start()
+        return self._plan_now
+
+    def _place(self, plan: SessionPlan, placement: Placement | None) -> None:
         prefix = f"users/{slug(self.user.name)}"
         for name, value in pod_settings(plan, self._configured, placement=placement, prefix=prefix).items():
             setattr(self, name, value)
+
+    def start(self) -> "asyncio.Future[str]":
+        """The address of the server. Every refusal is the hub's own, whoever asked and how.
+
+        What another hub needs to go on with this start is stored before anything is made: the hub commits it
+        at once, so that one which is killed now finds its pod again.
+        """
+        plan = self._plan_anew()
+        self._story = Story(plan.cluster.placements or (None,), time.monotonic())
+        self._place(plan, self._story.placement)
+        self._is_starting, self._is_stopping, self._ended = True, False, None
+        self.orm_spawner.state = self.get_state()
+        future: asyncio.Future[str] = super().start()
+        return future
+
+    async def _start(self) -> str:
+        target = f"{self.user.name}/{self.name}"
+        plan, story = self._plan_now, self._story
+        if plan is None or story is None:
+            raise RuntimeError("start() makes the plan of a start")
+        try:
+            pod = await self._make(plan, story)
+        except (StartFailed, Refused, ApiUnavailable) as error:
+            finding = finding_of(error)
+            self.log.warning("%s does not start: %s (%s) %s", self._log_name, finding.message, finding.code, error)
+            audit.emit("server.start", actor=self.user.name, outcome="failed", target=target, why=finding.code)
+            self._is_starting = False
+            self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
+            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
+            raise as_refusal(public) from error
+        self._is_starting = False
+        for waiting, seconds in story.waited.items():
+            self._wait_times.record(waiting, self._wait_key, seconds)
+        audit.emit("server.start", actor=self.user.name, outcome="allowed", target=target, why=plan.profile)
+        return str(self._get_pod_url(pod))
+
+    @property
+    def _wait_key(self) -> str:
+        place = self._story.placement if self._story else None
+        return f"{self._plan_now.profile if self._plan_now else ''}/{place.name if place else ''}"
+
+    async def _make(self, plan: SessionPlan, story: Story) -> Json:
+        if self.enable_user_namespaces:
+            await self._ensure_namespace()
+        await self._watch()
+        if self.storage_pvc_ensure and not self._pvc_exists:
+            wanted = plan.cluster.storage.size if plan.cluster.storage else None
+            claim = plain(self.get_pvc_manifest())
+            note = await ensure_home(
+                self.api, shared_client("StorageV1Api"), self._ask, self.namespace, claim, wanted or 0
+            )
+            self._pvc_exists = plan.cluster.storage is None  # what never asks for a size needs no second look
+            if note:
+                self.log.info("%s: %s", self._log_name, note)
+        pod = await start_pod(story, self._pods(plan), self.namespace)
+        self.pod_id = pod["metadata"]["uid"]
+        return pod
+
+    def _pods(self, plan: SessionPlan) -> Pods:
+        async def create(placement: Placement | None) -> Json:
+            self._place(plan, placement)
+            made = await self.get_pod_manifest()
+            if self.modify_pod_hook:
+                made = await maybe_future(self.modify_pod_hook(self, made))
+            return await self._pod_api.make(plain(made))
+
+        async def remove(_uid: str) -> None:
+            await self._pod_api.remove(grace=0)
+
+        return Pods(self.pod_reflector, self.event_reflector, create, remove, self._pod_made)
+
+    @property
+    def _pod_api(self) -> PodApi:
+        within = float(self.start_timeout)
+        return PodApi(self.api, self._ask, self.pod_reflector, self.namespace, self.pod_name, within)
+
+    async def _pod_made(self, pod: Json) -> None:
+        """What belongs to a pod and can be made only now, because it goes with it."""
+        if self.internal_ssl or self.services_enabled:
+            owner = make_owner_reference(self.pod_name, pod["metadata"]["uid"])
+            if self.internal_ssl:
+                await self._anew("secret", self.get_secret_manifest(owner))
+            await self._anew("service", self.get_service_manifest(owner, self._get_pod_port(pod)))
+        if self.after_pod_created_hook:
+            await maybe_future(self.after_pod_created_hook(self, pod))
+
+    async def _anew(self, kind: str, manifest: Any) -> None:
+        gone = partial(self._ensure_not_exists, kind, manifest.metadata.name)
+        await exponential_backoff(gone, f"{kind}/{manifest.metadata.name} does not go", timeout=self.start_timeout)
+        await self._make_create_resource_request(kind, manifest)
+
+    async def progress(self) -> AsyncIterator[dict[str, object]]:
+        """What the page says that shows a start, as it changes; the hub stops reading when the start is over."""
+        narrator = Narrator()
+        while True:
+            story = self._story
+            if story is None or not self._is_starting:
+                return
+            changed, now = story.changed, time.monotonic()
+            for sentence in narrator.moved(story.moved):
+                yield sentence.as_event()
+            kind, since = story.since or (None, now)
+            usual = self._wait_times.usual(kind, self._wait_key) if kind else ""
+            line = narrator.tell(story.findings, usual, int(now - since))
+            if line:
+                yield line.as_event()
+            try:
+                await asyncio.wait_for(changed.wait(), _SAY_AGAIN)
+            except TimeoutError:
+                continue
+
+    # Watching and stopping
+
+    async def _start_watching_pods(self, replace: bool = False) -> Any:
+        labels = {"component": self.component_label}
+        return await self._start_reflector(
+            "pods", PodWatch, replace=replace, labels=labels, omit_namespace=self.enable_user_namespaces
+        )
+
+    async def _start_watching_events(self, replace: bool = False) -> Any:
+        return await self._start_reflector(
+            "events", EventWatch, replace=replace, omit_namespace=self.enable_user_namespaces
+        )
+
+    async def _watch(self) -> None:
+        await self._start_watching_pods()
+        if self.events_enabled:
+            await self._start_watching_events()
+
+    @property
+    def _key(self) -> str:
+        return f"{self.namespace}/{self.pod_name}"
+
+    async def poll(self) -> int | None:
+        """None while it runs or starts, else an exit status; why it ended is kept for the person and the audit."""
+        await self._watch()
+        if self._is_starting and not self._start_pending:
+            await self._go_on()
+        pod = self.pod_reflector.get(self._key)
+        if pod is None and self.pod_reflector.stale_seconds > 0:
+            return None  # nothing is known while the API server is away: nobody loses a server by that
+        if pod is not None and not has_ended(pod, datetime.now(UTC), self.lost_after):
+            status: int | None = await super().poll()  # also when it has another address now
+            return status
+        ended = self._note_end(pod)
+        if pod is not None and self.delete_stopped_pods:
+            await self._pod_api.remove(grace=0)
+        return ended.exit_code
+
+    def _note_end(self, pod: Json | None) -> Ending:
+        """Why it ended; kept for the person and the audit unless it was asked to, or that is known already."""
+        events = self.event_reflector.of_pod(self.namespace, self.pod_name) if self.event_reflector else []
+        ended = diagnose_end(pod, events)
+        if self._ended is None and not self._is_stopping:
+            self._ended = ended
+            self.log.warning("%s ended: %s (%s)", self._log_name, ended.message, ended.code)
+            target = f"{self.user.name}/{self.name}"
+            audit.emit("server.end", actor=self.user.name, outcome="allowed", target=target, why=ended.code)
+        return ended
+
+    async def _go_on(self) -> None:
+        """Wait for a pod whose start another hub began, and which is killed before it came to an end."""
+        pod = self.pod_reflector.get(self._key)
+        if pod is not None:
+            story = self._story = Story((None,), time.monotonic())
+            where = self.namespace, self.pod_name, pod["metadata"]["uid"]
+            wait = follow_pod(story, self.pod_reflector, self.event_reflector, *where)
+            try:
+                await asyncio.wait_for(wait, self.start_timeout)
+            except TimeoutError:
+                self.log.warning("%s did not come up after the hub was started again", self._log_name)
+        self._is_starting = False
+
+    async def stop(self, now: bool = False) -> None:
+        """Take the pod away, and wait until it is gone."""
+        self._is_stopping = True  # its end is no news to anybody
+        await self._watch()
+        await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
+        self._is_starting = False
+
+    # What the hub remembers
 
     def get_env(self) -> dict[str, Any]:
         """As KubeSpawner's, with the profile's variables as they are written: no `{...}` in them is expanded."""
         environment: dict[str, Any] = super().get_env()
         return {**environment, **(self._plan_now.environment if self._plan_now else {})}
+
+    def get_state(self) -> dict[str, Any]:
+        """For the hub's database: whether a start is under way, and why the last server ended."""
+        state: dict[str, Any] = super().get_state()
+        if self._is_starting:
+            state[_STARTING] = True
+        if self._ended:
+            state[_ENDED] = {"code": self._ended.code, "message": self._ended.message, "hint": self._ended.hint}
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """After a restart of the hub."""
+        super().load_state(state)
+        self._is_starting = bool(state.get(_STARTING))
+        ended = state.get(_ENDED)
+        self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None

@@ -158,6 +158,9 @@ def _is_mounted(configured: Configured, path: str) -> bool:
 
 
 def _pod_config(config: dict[str, Any], node: GpuNode, placement: Placement | None) -> dict[str, Any]:
+    # A program that ended is not started again behind the person's back, with kernels lost: they are told why.
+    if not {"restartPolicy", "restart_policy"} & config.keys():
+        config["restartPolicy"] = "Never"
     if needs_host_ipc(node):
         config.pop("host_ipc", None)
         config["hostIPC"] = True

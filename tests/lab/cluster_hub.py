@@ -40,7 +40,7 @@ c.Authenticator.admin_users = set(s["admins"])
 c.DummyAuthenticator.password = s["password"]
 if s["ours"]:
     import devplatform_hub.config
-    devplatform_hub.config.setup(c)
+    devplatform_hub.config.setup(c, services=())
     c.JupyterHub.load_roles = [*c.JupyterHub.load_roles, _of_tests]
     c.DevPlatformSpawner.profiles_file = s["profiles_file"]
 c.JupyterHub.spawner_class = s["spawner"]

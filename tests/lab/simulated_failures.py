@@ -31,8 +31,6 @@ class Step:
     event: tuple[str, str, str]
     after: float = 0.05
     phase: str = "Pending"
-    last: Json | None = None
-    restarts: int = 0
     reason: str = ""
     message: str = ""
 
@@ -88,27 +86,18 @@ BEHAVIOURS: dict[str, tuple[Step, ...]] = {
         Step(_waiting("ContainerCreating"), ("Warning", "FailedMount", _NO_DISK)),
         Step(_waiting("ContainerCreating"), ("Warning", "FailedMount", _NO_DISK), after=1),
     ),
+    # Our pods are not started again: what ended stays, with the reason.
     CRASHING: (
-        _RUNNING,
-        Step(
-            _waiting("CrashLoopBackOff", "back-off 10s restarting failed container=notebook"),
-            ("Warning", "BackOff", "Back-off restarting failed container notebook in pod"),
-            after=0.5,
-            phase="Running",
-            last=_terminated("Error", 1),
-            restarts=1,
-        ),
+        Step(_waiting("ContainerCreating"), ("Normal", "Started", "Started container notebook")),
+        Step(_terminated("Error", 1), ("Normal", "Killing", "Stopping container"), after=0.3, phase="Failed"),
     ),
-    # KubeSpawner's pods restart on failure: the kubelet starts the container again, and remembers why.
     OUT_OF_MEMORY: (
         _RUNNING,
         Step(
-            {"running": {"startedAt": _NOW}},
-            ("Normal", "Started", "Started container notebook"),
+            _terminated("OOMKilled", 137),
+            ("Normal", "Killing", "Stopping container"),
             after=SLOW_SECONDS,
-            phase="Running",
-            last=_terminated("OOMKilled", 137),
-            restarts=1,
+            phase="Failed",
         ),
     ),
     EVICTED: (
@@ -172,9 +161,7 @@ def _template(step: Step, number: int) -> str:
         ],
         **({"reason": step.reason, "message": step.message} if step.reason else {}),
     }
-    container = {"state": step.state, "ready": ready, "started": ready, "restartCount": step.restarts, "imageID": ""}
-    if step.last:
-        container["lastState"] = step.last
+    container = {"state": step.state, "ready": ready, "started": ready, "restartCount": 0, "imageID": ""}
     lines = [f"{key}: {json.dumps(value)}" for key, value in status.items()]
     lines += ["containerStatuses:", "{{ range .spec.containers }}", "- name: {{ .name | Quote }}"]
     lines += ["  image: {{ .image | Quote }}"]

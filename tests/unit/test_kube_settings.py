@@ -156,7 +156,7 @@ def expected(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, 
     return {
         "metadata": {"labels": {}, "annotations": {}},
         "automountServiceAccountToken": False,
-        "restartPolicy": "OnFailure",
+        "restartPolicy": "Never",
         "containers": [plain | (container or {})],
         "volumes": [HOME_VOLUME],
     } | spec
@@ -350,7 +350,7 @@ def test_what_the_operator_configured_stays(as_mapping: bool) -> None:
         "volume_mounts": added("volume_mounts", "devplatform-shm", shm_mount),
         "extra_annotations": {"note": "{username}"},
         "extra_labels": {"team": "x"},
-        "extra_pod_config": {"dnsPolicy": "None", "terminationGracePeriodSeconds": 5},
+        "extra_pod_config": {"dnsPolicy": "None", "terminationGracePeriodSeconds": 5, "restartPolicy": "Never"},
         "storage_capacity": "20Gi",
         "storage_class": "slow",
         "storage_extra_labels": {"kept": "yes", "devplatform.io/backup": "true", "devplatform.io/owner": "alice"},

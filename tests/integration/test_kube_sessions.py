@@ -1,0 +1,104 @@
+"""Servers on a real API server and scheduler: starts, reasons, other places, ends, and a hub that is killed."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import simulated_failures
+from tests.lab.cluster import Cluster
+from tests.lab.cluster_hub import ClusterHub, cluster_hub
+
+pytestmark = pytest.mark.lab("cluster", "proxy")
+
+PROFILES = f"""\
+profiles:
+  - {{name: standard, cpu: 100m, memory: 100M, default: true}}
+  - {{name: missing, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.MISSING}"}}}}
+  - {{name: private, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.PRIVATE}"}}}}
+  - {{name: crashing, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.CRASHING}"}}}}
+  - {{name: hungry, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.OUT_OF_MEMORY}"}}}}
+  - {{name: evicted, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.EVICTED}"}}}}
+  - {{name: slow, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.SLOW}"}}}}
+"""
+
+
+@pytest.fixture
+def hub(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[ClusterHub]:
+    """A hub with the platform's spawner."""
+    traits = {"DevPlatformSpawner": {"poll_interval": 1}}
+    at_once = "c.JupyterHub.tornado_settings = {**c.JupyterHub.tornado_settings, 'slow_spawn_timeout': 0}\n"
+    with cluster_hub(cluster, tmp_path, namespace=namespace, profiles=PROFILES, traits=traits, config=at_once) as hub:
+        yield hub
+
+
+def test_a_start_tells_its_story_and_a_stop_takes_all_but_the_home(hub: ClusterHub) -> None:
+    """From a machine that is looked for to a server that answers; the disk stays."""
+    begun = time.monotonic()
+    status, answer = hub.api("POST", "/users/alice/server", {"profile": "slow"})
+    assert status in (201, 202), answer
+    events = list(hub.progress("alice"))
+    assert time.monotonic() - begun < 12
+    bars = [event["progress"] for event in events]
+    assert bars == sorted(bars)
+    assert events[-1]["ready"]
+    assert "Fetching the image." in [event["message"] for event in events]
+    hub.stop_server("alice")
+    assert hub.pods() == []
+    assert hub.cluster is not None
+    claims = hub.cluster.items(f"/api/v1/namespaces/{hub.namespace}/persistentvolumeclaims")
+    assert [claim["metadata"]["name"] for claim in claims] == ["claim-alice"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "says", "code"),
+    [
+        pytest.param("missing", "This profile's image does not exist", "image-not-found", id="no such image"),
+        pytest.param("private", "The platform may not fetch this profile's image", "image-forbidden", id="no right"),
+        pytest.param("crashing", "Your server ended while it was starting", "server-crashes", id="a crash"),
+    ],
+)
+def test_what_cannot_heal_ends_the_start_at_once(hub: ClusterHub, profile: str, says: str, code: str) -> None:
+    """Within ten seconds, with a sentence and a code, and nothing is left in the cluster."""
+    begun = time.monotonic()
+    status, answer = hub.api("POST", "/users/alice/server", {"profile": profile})
+    events = list(hub.progress("alice")) if status == 202 else [answer]
+    assert time.monotonic() - begun < 15
+    text = str(events[-1]["message"])
+    assert says in text
+    assert f"[{code}]" in text
+    hub.wait(lambda: not hub.pods(), 10, "the end of the pod")
+    assert "Traceback" not in hub.log
+
+
+@pytest.mark.parametrize(
+    ("profile", "code", "says"),
+    [
+        pytest.param("hungry", "out-of-memory", "more memory than its 100 MB", id="out of memory"),
+        pytest.param("evicted", "evicted-memory", "Its machine ran out of memory", id="evicted"),
+    ],
+)
+def test_the_reason_of_an_end_is_kept(hub: ClusterHub, profile: str, code: str, says: str) -> None:
+    """For the person's next visit, also after a restart of the hub."""
+    hub.start_server("alice", {"profile": profile})
+    hub.wait(lambda: not hub.server("alice"), 30, "the end of the server")
+    hub.wait(lambda: not hub.pods(), 10, "the end of the pod")
+    hub.restart()
+    status, model = hub.api("GET", "/users/alice?include_stopped_servers=1")
+    assert status == 200, model
+    ended = model["servers"][""]["state"]["devplatform_ended"]
+    assert (ended["code"], says in ended["message"]) == (code, True), ended
+
+
+def test_a_hub_killed_while_servers_start_goes_on_with_them(hub: ClusterHub) -> None:
+    """No orphan, no lost server, nobody started twice."""
+    for name in ("alice", "bob"):
+        status, answer = hub.api("POST", f"/users/{name}/server", {"profile": "slow"})
+        assert status == 202, answer
+    hub.wait(lambda: len(hub.pods()) == 2, 10, "two pods")
+    before = {pod["metadata"]["uid"] for pod in hub.pods()}
+    hub.kill()
+    hub.start()
+    hub.wait(lambda: all(hub.server(name).get("ready") for name in ("alice", "bob")), 30, "both servers")
+    assert {pod["metadata"]["uid"] for pod in hub.pods()} == before

@@ -51,8 +51,9 @@ def record_state(times: WaitTimes, state: object) -> None:
     """Take what `as_state` gave; anything else, such as of another release, is passed over."""
     if not isinstance(state, Mapping) or not isinstance(state.get("seconds"), Mapping):
         return
+    known = {kind.value for kind in Waiting}
     for kind, seconds in state["seconds"].items():
-        if kind in Waiting and isinstance(seconds, int | float):
+        if kind in known and isinstance(seconds, int | float):
             times.record(Waiting(kind), str(state.get("key", "")), float(seconds))
 
 

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,15 @@ profiles:
   - {{name: crashing, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.CRASHING}"}}}}
   - {{name: hungry, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.OUT_OF_MEMORY}"}}}}
   - {{name: evicted, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.EVICTED}"}}}}
+  - name: gpu
+    cpu: 100m
+    memory: 100M
+    gpu: {{count: 1}}
+    cluster:
+      placements:
+        - {{name: spot, spot: true}}
+        - {{name: on-demand}}
+  - {{name: large, cpu: 100m, memory: 900M}}
   - {{name: slow, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.SLOW}"}}}}
 """
 
@@ -102,3 +113,69 @@ def test_a_hub_killed_while_servers_start_goes_on_with_them(hub: ClusterHub) -> 
     hub.start()
     hub.wait(lambda: all(hub.server(name).get("ready") for name in ("alice", "bob")), 30, "both servers")
     assert {pod["metadata"]["uid"] for pod in hub.pods()} == before
+
+
+def test_a_place_without_room_gives_way_to_the_next(hub: ClusterHub) -> None:
+    """Decided by what the autoscaler says of the first; the page names the reason, and nothing of it stays."""
+    cluster = hub.cluster
+    assert cluster is not None
+    names = cluster.nodes(1, prefix="ondemand", gpus=1, taints=["nvidia.com/gpu=present:NoSchedule"])
+    try:
+        status, answer = hub.api("POST", "/users/alice/server", {"profile": "gpu"})
+        assert status == 202, answer
+        first = hub.wait(lambda: hub.pod_of("alice"), 10, "the first pod")
+        assert first["spec"]["nodeSelector"]["cloud.google.com/gke-spot"] == "true"
+        words = "pod didn't trigger scale-up: 1 max node group size reached"
+        cluster.apply(autoscaler_event(first, "NotTriggerScaleUp", words))
+        events = list(hub.progress("alice"))
+        assert events[-1]["ready"], events
+        told = [str(event["message"]) for event in events]
+        assert any("All machines of this kind are in use" in line and "instead of spot" in line for line in told), told
+        second = hub.pod_of("alice")
+        assert "cloud.google.com/gke-spot" not in second["spec"].get("nodeSelector", {})
+        assert second["spec"]["nodeName"] == names[0]
+        hub.stop_server("alice")
+        hub.start_server("alice", {"profile": "standard"})
+        plain = hub.pod_of("alice")["spec"]
+        assert "nvidia.com/gpu" not in plain["containers"][0]["resources"]["limits"]
+        assert not [t for t in plain["tolerations"] if t["key"] in ("nvidia.com/gpu", "cloud.google.com/gke-spot")]
+    finally:
+        cluster.remove_nodes(names)
+
+
+def autoscaler_event(pod: dict[str, Any], reason: str, message: str) -> dict[str, Any]:
+    """An event as the cluster autoscaler writes it."""
+    about = {"kind": "Pod", "namespace": pod["metadata"]["namespace"], "name": pod["metadata"]["name"]}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{about['name']}.autoscaler", "namespace": about["namespace"]},
+        "involvedObject": {**about, "uid": pod["metadata"]["uid"], "apiVersion": "v1"},
+        "reason": reason,
+        "message": message,
+        "type": "Normal",
+        "source": {"component": "cluster-autoscaler"},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+
+
+def test_a_quota_is_named_before_anything_is_made(hub: ClusterHub) -> None:
+    """The real admission plugin refuses; the person reads what to do, and no pod was there for a moment."""
+    cluster = hub.cluster
+    assert cluster is not None
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team", "namespace": hub.namespace}}
+    cluster.apply({**quota, "spec": {"hard": {"limits.memory": "500Mi"}}})
+    cluster.wait_for(lambda: "used" in quota_status(cluster, hub.namespace), 20, "the quota")
+    status, answer = hub.api("POST", "/users/alice/server", {"profile": "large"})
+    said = str(answer) if status != 202 else str(list(hub.progress("alice"))[-1]["message"])
+    assert "Your team's quota does not allow this server." in said
+    assert "[quota-exceeded]" in said
+    assert hub.pods() == []
+
+
+def quota_status(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    """What the quota controller has counted."""
+    return dict(cluster.api("GET", f"/api/v1/namespaces/{namespace}/resourcequotas/team").get("status", {}))

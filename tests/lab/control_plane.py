@@ -52,6 +52,8 @@ def api_server(authority: Authority, port: int, etcd_port: int, extra: list[str]
         f"--tls-cert-file={serving}",
         f"--tls-private-key-file={serving_key}",
         f"--client-ca-file={authority.certificate}",
+        f"--requestheader-client-ca-file={authority.certificate}",
+        "--requestheader-allowed-names=front-proxy",
         f"--kubelet-client-certificate={kubelet}",
         f"--kubelet-client-key={kubelet_key}",
         "--service-account-issuer=https://kubernetes.default.svc",

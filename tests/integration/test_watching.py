@@ -48,6 +48,13 @@ class Watches:
             await eventually(lambda: watch.stale_seconds == 0)
         return watch
 
+    async def end(self) -> None:
+        """Stop them, and close their connections: a hub has one client for its whole life, a test its own."""
+        for watch in self.made:
+            await watch.stop()
+        for client in {id(watch.api.api_client): watch.api.api_client for watch in self.made}.values():
+            await client.close()
+
 
 @pytest.fixture
 async def watches(cluster: Cluster, namespace: str, faults: Faults, tmp_path: Path) -> AsyncIterator[Watches]:
@@ -55,8 +62,7 @@ async def watches(cluster: Cluster, namespace: str, faults: Faults, tmp_path: Pa
     config = faults.kubeconfig(cluster.kubeconfig_for("hub", namespace), tmp_path)
     made = Watches(config, namespace)
     yield made
-    for watch in made.made:
-        await watch.stop()
+    await made.end()
 
 
 async def eventually(condition: Callable[[], object], within: float = 20) -> None:
@@ -462,8 +468,7 @@ async def own_watches(own_cluster: Cluster) -> AsyncIterator[Watches]:
     namespace = own_cluster.namespace(f"hub-{secrets.token_hex(4)}")
     made = Watches(own_cluster.kubeconfig_for("hub", namespace), namespace)
     yield made
-    for watch in made.made:
-        await watch.stop()
+    await made.end()
 
 
 async def test_a_restart_of_the_api_server_loses_nothing(

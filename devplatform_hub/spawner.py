@@ -19,16 +19,16 @@ from .core.diagnosis.model import Ending
 from .core.diagnosis.narrative import Narrator
 from .core.diagnosis.waits import WaitTimes
 from .core.errors import PublicError
-from .core.names import slug
+from .core.names import user_prefix
 from .core.profiles import Capabilities
 from .core.session import SessionPlan
+from .kube import Json
 from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
-from .kube.requests import ApiUnavailable, Json, Refused, Requests
+from .kube.requests import ApiUnavailable, Refused, Requests
 from .kube.settings import READ, Configured, pod_settings
 from .kube.starting import Pods, StartFailed, Story, finding_of, follow_pod, start_pod
 from .kube.watching import EventWatch, PodWatch
-from .servicekit import audit
 from .spawning import ProfileSpawnerMixin, as_refusal
 
 _STARTING = "devplatform_starting"
@@ -91,7 +91,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         return self._plan_now
 
     def _place(self, plan: SessionPlan, placement: Placement | None) -> None:
-        prefix = f"users/{slug(self.user.name)}"
+        prefix = user_prefix(self.user.name)
         for name, value in pod_settings(plan, self._configured, placement=placement, prefix=prefix).items():
             setattr(self, name, value)
 
@@ -102,7 +102,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         at once, so that one which is killed now finds its pod again.
         """
         plan = self._plan_anew()
-        self._story = Story(plan.cluster.placements or (None,), time.monotonic())
+        self._story = Story(plan.cluster.placements or (None,))
         self._place(plan, self._story.placement)
         self._is_starting, self._is_stopping, self._ended = True, False, None
         self.orm_spawner.state = self.get_state()
@@ -110,7 +110,6 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         return future
 
     async def _start(self) -> str:
-        target = f"{self.user.name}/{self.name}"
         plan, story = self._plan_now, self._story
         if plan is None or story is None:
             raise RuntimeError("start() makes the plan of a start")
@@ -119,7 +118,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         except (StartFailed, Refused, ApiUnavailable) as error:
             finding = finding_of(error)
             self.log.warning("%s does not start: %s (%s) %s", self._log_name, finding.message, finding.code, error)
-            audit.emit("server.start", actor=self.user.name, outcome="failed", target=target, why=finding.code)
+            self.report("server.start", "failed", finding.code)
             self._is_starting = False
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
             public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
@@ -127,7 +126,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         self._is_starting = False
         for waiting, seconds in story.waited.items():
             self._wait_times.record(waiting, self._wait_key, seconds)
-        audit.emit("server.start", actor=self.user.name, outcome="allowed", target=target, why=plan.profile)
+        self.report("server.start", "allowed", plan.profile)
         return str(self._get_pod_url(pod))
 
     @property
@@ -160,7 +159,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
                 made = await maybe_future(self.modify_pod_hook(self, made))
             return await self._pod_api.make(plain(made))
 
-        async def remove(_uid: str) -> None:
+        async def remove() -> None:
             await self._pod_api.remove(grace=0)
 
         return Pods(self.pod_reflector, self.event_reflector, create, remove, self._pod_made)
@@ -250,15 +249,14 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         if self._ended is None and not self._is_stopping:
             self._ended = ended
             self.log.warning("%s ended: %s (%s)", self._log_name, ended.message, ended.code)
-            target = f"{self.user.name}/{self.name}"
-            audit.emit("server.end", actor=self.user.name, outcome="allowed", target=target, why=ended.code)
+            self.report("server.end", "allowed", ended.code)
         return ended
 
     async def _go_on(self) -> None:
         """Wait for a pod whose start another hub began, and which is killed before it came to an end."""
         pod = self.pod_reflector.get(self._key)
         if pod is not None:
-            story = self._story = Story((None,), time.monotonic())
+            story = self._story = Story((None,))
             where = self.namespace, self.pod_name, pod["metadata"]["uid"]
             wait = follow_pod(story, self.pod_reflector, self.event_reflector, *where)
             try:

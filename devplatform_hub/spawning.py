@@ -109,9 +109,12 @@ class ProfileSpawnerMixin(_Base):
         try:
             return plan_session(parse_request(options), self.catalog(), self.access(), self.capabilities())
         except PublicError as error:
-            target = f"{self.user.name}/{self.name}"
-            audit.emit("server.start", actor=self.user.name, outcome="refused", target=target, why=error.code)
+            self.report("server.start", "refused", error.code)
             raise as_refusal(error) from error
+
+    def report(self, action: str, outcome: str, why: str) -> None:
+        """Write to the audit what happened to this person's server."""
+        audit.emit(action, actor=self.user.name, outcome=outcome, target=f"{self.user.name}/{self.name}", why=why)
 
     def _groups(self) -> list[GroupName]:
         groups = []

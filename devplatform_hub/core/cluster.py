@@ -12,8 +12,6 @@ from .quantities import format_size
 SPOT_LABEL = "cloud.google.com/gke-spot"
 HOME = "/home/jovyan"
 """The home folder of Jupyter's images, where the home disk is mounted unless the operator says otherwise."""
-PEOPLE = "users"
-"""The folder of a bucket that holds each person's own: `users/<slug>`."""
 
 
 class GpuSharing(StrEnum):

@@ -9,7 +9,6 @@ import yaml
 
 from . import cluster_names as names
 from .cluster import (
-    PEOPLE,
     Bucket,
     ClusterSettings,
     FuseTuning,
@@ -20,6 +19,7 @@ from .cluster import (
     Storage,
     Toleration,
 )
+from .names import PEOPLE
 from .quantities import format_cpu, format_size, parse_cpu, parse_size
 from .yaml_fields import Field, FieldReader, line_of, shown
 

@@ -17,6 +17,8 @@ _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?
 _UNSAFE_RUN = re.compile(r"[^a-z0-9]+")
 _HASH_LENGTH = 8
 _SLUG_LENGTH = 32
+PEOPLE = "users"
+"""The folder of a bucket that holds each person's own: `users/<slug>`."""
 _FIELD_LENGTH = 48
 """The longest that kubespawner lets `{username}` and `{user_server}` in a template become."""
 
@@ -48,7 +50,7 @@ def session_names(user: str, server: str) -> SessionNames:
         claim=f"claim-{person}",
         account=f"person-{person}",
         role=f"person-{one}",
-        prefix=f"users/{slug(user)}",
+        prefix=user_prefix(user),
     )
 
 
@@ -60,6 +62,11 @@ def slug(name: str) -> str:
     the `---` keeps hashed names apart from kept ones and from `user--server` templates.
     """
     return name if _is_kept(name) else _hashed(name, _SLUG_LENGTH)
+
+
+def user_prefix(user: str) -> str:
+    """The folder of a bucket that is this person's own, `users/<slug>`."""
+    return f"{PEOPLE}/{slug(user)}"
 
 
 def user_slug(user: str) -> str:

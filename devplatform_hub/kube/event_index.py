@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-Json = dict[str, Any]
+from . import Json
+
 Key = tuple[str, str, str]
 """Namespace, kind and name of the object that an event is about."""
 

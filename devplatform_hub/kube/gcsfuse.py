@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.cluster import PEOPLE, Bucket, ClusterSettings, FuseTuning
+from ..core.cluster import Bucket, ClusterSettings, FuseTuning
+from ..core.names import PEOPLE
 from .quantities import quantity
 
 DRIVER = "gcsfuse.csi.storage.gke.io"

@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from .requests import Json, Refused, Requests
+from . import Json
+from .requests import Refused, Requests
 from .storage import growth
 
 _log = logging.getLogger("devplatform.start")

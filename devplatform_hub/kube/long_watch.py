@@ -17,9 +17,8 @@ import aiohttp
 from kubespawner.reflector import ResourceReflector
 from traitlets import Int
 
+from . import Json
 from .outage import Outage
-
-Json = dict[str, Any]
 
 _FAIR = 100  # objects taken in a row before others get a turn
 _SHORT = 1.0  # a stream that ends sooner and empty was no watch

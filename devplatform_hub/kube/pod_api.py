@@ -6,7 +6,8 @@ from typing import Any
 
 from kubernetes_asyncio.client import ApiClient
 
-from .requests import Json, Requests
+from . import Json
+from .requests import Requests
 from .watching import PodWatch
 
 _log = logging.getLogger("devplatform.start")

@@ -13,12 +13,12 @@ from typing import Any
 import aiohttp
 
 from ..core.errors import DevPlatformError
+from . import Json
 
 _BUSY = {429, 500, 502, 503, 504}
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 
-Json = dict[str, Any]
 Method = Callable[..., Awaitable[aiohttp.ClientResponse]]
 
 

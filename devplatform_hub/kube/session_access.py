@@ -10,7 +10,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..core.names import session_names
-from .requests import ApiUnavailable, Json, Refused, Requests
+from . import Json
+from .requests import ApiUnavailable, Refused, Requests
 from .sweep import Leftover, Orphan, orphans, overdue, plan_sweep
 from .user_access import Key, Session, access_objects, account_object
 from .user_access_api import AccessApi, NotOurs

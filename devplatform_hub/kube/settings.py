@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.cluster import HOME as HOME_PATH
-from ..core.cluster import PEOPLE, GpuNode, Placement
+from ..core.cluster import GpuNode, Placement
+from ..core.names import PEOPLE
 from ..core.session import SessionPlan
 from .gcsfuse import fuse_mounts
 from .gpu import gpu_resources, gpu_selector, gpu_toleration, needs_host_ipc, shared_memory

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-Json = dict[str, Any]
+from . import Json
 
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 # `env` has the server's API token, and is half of the weight besides.

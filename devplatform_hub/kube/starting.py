@@ -14,7 +14,8 @@ from ..core.cluster import Placement
 from ..core.diagnosis.model import Finding, Waiting
 from ..core.diagnosis.refusal import diagnose_refusal
 from ..core.diagnosis.start import diagnose_start
-from .requests import Json, Refused
+from . import Json
+from .requests import Refused
 from .watching import EventWatch, PodWatch
 
 _TICK = 2.0
@@ -44,7 +45,6 @@ class Story:
     """What has happened in a start so far, for every page that follows it."""
 
     placements: Sequence[Placement | None]
-    begun: float
     index: int = 0
     findings: tuple[Finding, ...] = ()
     moved: list[tuple[str, Finding]] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Pods:
     pods: PodWatch
     events: EventWatch | None
     create: Callable[[Placement | None], Awaitable[Json]]
-    remove: Callable[[str], Awaitable[None]]
+    remove: Callable[[], Awaitable[None]]
     created: Callable[[Json], Awaitable[None]]
 
 
@@ -103,7 +103,7 @@ async def start_pod(story: Story, cluster: Pods, namespace: str, container: str 
             raise StartFailed(failed)
         story.moved.append((story.placement.name if story.placement else "", failed))
         _log.info("%s/%s: %s; trying the next place", namespace, name, failed.message)
-        await cluster.remove(uid)
+        await cluster.remove()
         story.index += 1
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from . import Json
 from .user_access import (
     AccessObjects,
     Key,
@@ -19,8 +20,6 @@ from .user_access import (
     key_of,
     must_be_made_anew,
 )
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

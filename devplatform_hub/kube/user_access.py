@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.names import label_value, session_names
-
-Json = dict[str, Any]
+from . import Json
 
 RBAC = "rbac.authorization.k8s.io"
 HUB_LABEL = "devplatform.io/hub"

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from ..core.errors import PublicError
-from .requests import ApiUnavailable, Json, Requests
+from . import Json
+from .requests import ApiUnavailable, Requests
 from .user_access import Key, difference, is_ours, must_be_made_anew, object_labels
 
 _log = logging.getLogger("devplatform.access")

@@ -11,12 +11,11 @@ from typing import Any
 
 from traitlets import Int
 
+from . import Json
 from .event_index import EventIndex, Key
 from .long_watch import LongWatch
 from .revisions import Revisions
 from .slim_pod import slim_pod
-
-Json = dict[str, Any]
 
 _GONE_KEPT = 10_000
 _FORGET_EVERY = 60.0

@@ -1,11 +1,9 @@
 """From a plan to a pod: compared whole, as the real KubeSpawner renders it, without a cluster."""
 
 import itertools
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from kubernetes_asyncio.client import ApiClient
 from kubespawner import KubeSpawner
 from traitlets.config import Config
 
@@ -22,10 +20,11 @@ from devplatform_hub.core.cluster import (
 )
 from devplatform_hub.core.profiles import Editor, Gpu
 from devplatform_hub.core.session import SessionPlan
+from devplatform_hub.kube.pod_api import plain
 from devplatform_hub.kube.settings import DECIDED, READ, Configured, escaped, pod_settings
+from tests.doubles.hub_person import belongs_to_alice, without_cluster
 
 GIB = 2**30
-SERIALIZER = ApiClient.__new__(ApiClient)  # as the client does it, without a connection
 PREFIX = "users/alice"
 HOME_VOLUME = {"name": "devplatform-home", "persistentVolumeClaim": {"claimName": "claim-alice"}}
 HOME_MOUNT = {"name": "devplatform-home", "mountPath": "/home/jovyan"}
@@ -37,16 +36,6 @@ SPOT_TOLERATION = {
     "effect": "NoSchedule",
 }
 NEVER_SPOT = {"key": "cloud.google.com/gke-spot", "operator": "DoesNotExist"}
-
-
-@dataclass
-class Person:
-    """As much of a hub's user as a pod's manifest needs."""
-
-    name: str = "alice"
-    id: int = 1
-    url: str = "/user/alice/"
-    groups: list[str] = field(default_factory=list)
 
 
 def plan(cluster: ClusterSettings = ClusterSettings(), gpu: Gpu | None = None) -> SessionPlan:  # noqa: B008 - frozen
@@ -97,15 +86,14 @@ ALL = {"standard": STANDARD, "gpu": GPU, "mps": MPS, "fuse": FUSE, "spot": SPOT}
 
 def kubespawner(monkeypatch: pytest.MonkeyPatch, **configured: Any) -> KubeSpawner:
     """The real class, which asks no cluster for anything here."""
-    monkeypatch.setattr("kubespawner.spawner.load_config", lambda *a, **k: None)
-    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *a, **k: None)
+    without_cluster(monkeypatch)
     config = Config()
     config.KubeSpawner.storage_pvc_ensure = True
     config.KubeSpawner.image = "base:1"
     for name, value in configured.items():
         config.KubeSpawner[name] = value
     made = KubeSpawner(_mock=True, config=config)
-    made.user = Person()
+    belongs_to_alice(made)
     made.pvc_name = "claim-alice"  # as for this person, not for the one of `_mock`
     return made
 
@@ -119,7 +107,7 @@ def apply(
 
 async def rendered(spawner: KubeSpawner) -> dict[str, Any]:
     """The pod as it goes to the API server, without what is the same in every pod."""
-    pod: dict[str, Any] = SERIALIZER.sanitize_for_serialization(await spawner.get_pod_manifest())
+    pod: dict[str, Any] = plain(await spawner.get_pod_manifest())
     container = pod["spec"]["containers"][0]
     for key in ("env", "ports", "name", "lifecycle"):
         container.pop(key)

@@ -4,7 +4,6 @@ Where the first half of a test fails, KubeSpawner has mended the fault, and the 
 """
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tornado import web
 from traitlets.config import Config
 
 from devplatform_hub.spawner import DevPlatformSpawner
+from tests.doubles.hub_person import belongs_to_alice, without_cluster
 
 HOSTILE = "<script>alert(1)</script>"
 PROFILES = f"""profiles:
@@ -33,34 +33,9 @@ PEOPLE = {"key": "people", "operator": "Exists"}
 SMALL = {"choices": {"small": {"display_name": "Small", "default": True}}}
 
 
-@dataclass
-class Group:
-    name: str
-
-
-@dataclass
-class Person:
-    """As much of a hub's user as a pod's manifest needs."""
-
-    name: str = "alice"
-    id: int = 1
-    url: str = "/user/alice/"
-    groups: list[Group] = field(default_factory=lambda: [Group("developer-platform-users")])
-
-
-@dataclass
-class Row:
-    """As much of the hub's row of a server."""
-
-    user_options: dict[str, Any] = field(default_factory=dict)
-    name: str = ""
-    server: None = None
-
-
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubespawner.spawner.load_config", lambda *a, **k: None)
-    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *a, **k: None)
+    without_cluster(monkeypatch)
 
 
 def stock(*profiles: dict[str, Any], **traits: Any) -> KubeSpawner:
@@ -69,8 +44,7 @@ def stock(*profiles: dict[str, Any], **traits: Any) -> KubeSpawner:
     for name, value in traits.items():
         config.KubeSpawner[name] = value
     made = KubeSpawner(_mock=True, config=config)
-    made.user = Person()
-    made.orm_spawner = Row()
+    belongs_to_alice(made)
     return made
 
 
@@ -81,8 +55,7 @@ def ours(tmp_path: Path) -> DevPlatformSpawner:
     config.DevPlatformSpawner.profiles_file = str(tmp_path / "profiles.yaml")
     config.KubeSpawner.tolerations = [PEOPLE]
     made = DevPlatformSpawner(_mock=True, config=config)
-    made.user = Person()
-    made.orm_spawner = Row()
+    belongs_to_alice(made)
     return made
 
 

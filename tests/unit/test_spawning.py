@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from traitlets.config import Config
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.spawner import DevPlatformSpawner
 from devplatform_hub.spawning import as_refusal
+from tests.doubles.hub_person import Group, Person, belongs_to_alice, without_cluster
 
 GIB = 2**30
 PROFILES = """profiles:
@@ -27,42 +27,16 @@ PROFILES = """profiles:
 """
 
 
-@dataclass
-class Group:
-    name: str
-
-
-@dataclass
-class Person:
-    """As much of a hub's user as a pod's manifest needs."""
-
-    name: str = "alice"
-    id: int = 1
-    url: str = "/user/alice/"
-    groups: list[Group] = field(default_factory=lambda: [Group("developer-platform-users"), Group("Not A Group!")])
-
-
-@dataclass
-class Row:
-    """As much of the hub's row of a server."""
-
-    user_options: dict[str, Any] = field(default_factory=dict)
-    name: str = ""
-    server: None = None
-
-
 @pytest.fixture
 def spawner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DevPlatformSpawner:
     """A spawner of a person who may use the platform."""
-    monkeypatch.setattr("kubespawner.spawner.load_config", lambda *a, **k: None)
-    monkeypatch.setattr("kubespawner.spawner.shared_client", lambda *a, **k: None)
+    without_cluster(monkeypatch)
     (tmp_path / "profiles.yaml").write_text(PROFILES)
     config = Config()
     config.DevPlatformSpawner.profiles_file = str(tmp_path / "profiles.yaml")
     config.KubeSpawner.extra_resource_limits = {"example.com/fuse": "1"}
     made = DevPlatformSpawner(_mock=True, config=config)
-    made.user = Person()
-    made.orm_spawner = Row()
+    belongs_to_alice(made)
     return made
 
 

@@ -138,13 +138,11 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         if self.enable_user_namespaces:
             await self._ensure_namespace()
         await self._watch()
-        if self.storage_pvc_ensure and not self._pvc_exists:
-            wanted = plan.cluster.storage.size if plan.cluster.storage else None
-            claim = plain(self.get_pvc_manifest())
-            note = await ensure_home(
-                self.api, shared_client("StorageV1Api"), self._ask, self.namespace, claim, wanted or 0
-            )
-            self._pvc_exists = plan.cluster.storage is None  # what never asks for a size needs no second look
+        wanted = (plan.cluster.storage.size if plan.cluster.storage else None) or 0
+        if self.storage_pvc_ensure and (wanted or not self._pvc_exists):
+            claim, classes = plain(self.get_pvc_manifest()), shared_client("StorageV1Api")
+            note = await ensure_home(self.api, classes, self._ask, self.namespace, claim, wanted)
+            self._pvc_exists = True
             if note:
                 self.log.info("%s: %s", self._log_name, note)
         pod = await start_pod(story, self._pods(plan), self.namespace)

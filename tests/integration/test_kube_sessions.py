@@ -31,6 +31,7 @@ profiles:
       placements:
         - {{name: spot, spot: true}}
         - {{name: on-demand}}
+  - {{name: roomy, cpu: 100m, memory: 100M, cluster: {{storage: {{size: 20G}}}}}}
   - {{name: large, cpu: 100m, memory: 900M}}
   - {{name: slow, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.SLOW}"}}}}
 """
@@ -61,6 +62,16 @@ def test_a_start_tells_its_story_and_a_stop_takes_all_but_the_home(hub: ClusterH
     assert hub.cluster is not None
     claims = hub.cluster.items(f"/api/v1/namespaces/{hub.namespace}/persistentvolumeclaims")
     assert [claim["metadata"]["name"] for claim in claims] == ["claim-alice"]
+
+
+def test_a_disk_that_should_grow_is_looked_at_again(hub: ClusterHub) -> None:
+    """Also when it was made by a profile that asked for nothing, and by a hub before this one."""
+    hub.start_server("alice")
+    hub.stop_server("alice")
+    hub.restart()
+    hub.start_server("alice", {"profile": "roomy"})
+    # The hub may not read storage classes here, so it cannot know whether this one lets disks grow.
+    assert "Your home disk stays at 10 GB instead of 20 GB: nothing is known of its storage class." in hub.log
 
 
 @pytest.mark.parametrize(

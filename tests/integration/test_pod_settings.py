@@ -12,10 +12,11 @@ from devplatform_hub.core.cluster import ClusterSettings, Placement, Storage
 from devplatform_hub.core.profiles import Gpu
 from devplatform_hub.core.session import SessionPlan
 from devplatform_hub.kube.network import identity_policy
+from devplatform_hub.kube.pod_api import plain
 from devplatform_hub.kube.settings import READ, Configured, pod_settings
 from devplatform_hub.kube.storage import growth
 from tests.lab.cluster import Cluster
-from tests.unit.test_kube_settings import ALL, PREFIX, SERIALIZER, kubespawner, plan
+from tests.unit.test_kube_settings import ALL, PREFIX, kubespawner, plan
 
 pytestmark = pytest.mark.lab("cluster")
 
@@ -96,7 +97,7 @@ async def manifest(
     monkeypatch: pytest.MonkeyPatch, name: str, wanted: SessionPlan, placement: Placement | None, **configured: Any
 ) -> dict[str, Any]:
     spawner = prepared(monkeypatch, wanted, placement, **configured)
-    pod: dict[str, Any] = SERIALIZER.sanitize_for_serialization(await spawner.get_pod_manifest())
+    pod: dict[str, Any] = plain(await spawner.get_pod_manifest())
     pod["metadata"]["name"] = name
     return pod
 
@@ -170,7 +171,7 @@ async def test_a_home_disk_grows_where_its_class_allows_it_and_never_shrinks(
 ) -> None:
     """The server takes our patch, refuses it for a claim that changed, and refuses what we never ask for."""
     spawner = prepared(monkeypatch, plan(ClusterSettings(storage=Storage(20 * GIB, "pods-grows"))), None)
-    claim = SERIALIZER.sanitize_for_serialization(spawner.get_pvc_manifest())
+    claim = plain(spawner.get_pvc_manifest())
     storage_class = {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",

@@ -301,15 +301,20 @@ async def test_servers_that_start_and_end_at_once_leave_each_other_alone(cluster
         assert lab.names("serviceaccounts") == []
 
 
-async def test_an_end_and_a_start_of_the_only_server_at_once(cluster: Cluster, namespace: str) -> None:
-    """The account that the end takes away is there again when the pod is made: the API server would refuse it."""
-    async with laboratory(cluster, namespace) as lab:
-        await lab.access.sweep([], [])
-        running = await lab.start("alice", "a", ALICE)
-        for number in range(6):
-            running, _ = await asyncio.gather(lab.start("alice", f"s{number}", ALICE), lab.end(running))
+async def test_a_start_that_overtakes_the_end_before_it(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The account that the end takes away is there when the pod is made: the API server would refuse it else."""
+    with Faults(cluster.api_url, cluster.ca) as faults:
+        config = faults.kubeconfig(cluster.kubeconfig_for("hub", namespace), tmp_path)
+        async with laboratory(cluster, namespace, config=config) as lab:
+            await lab.access.sweep([], [])
+            first = await lab.start("alice", "a", ALICE)
+            faults.delay(0.5, method="DELETE", path="/serviceaccounts")
+            end = asyncio.create_task(lab.end(first))
+            while not faults.seen(method="DELETE", path="/serviceaccounts"):
+                await asyncio.sleep(0.02)
+            await asyncio.gather(lab.start("alice", "b", ALICE), end)
             assert lab.names("serviceaccounts") == ["person-alice"]
-            assert lab.names("roles") == [f"person-alice--s{number}"]
+            assert lab.names("roles") == ["person-alice--b"]
 
 
 async def test_the_cluster_takes_rights_away_when_the_hub_is_dead(cluster: Cluster, namespace: str) -> None:
@@ -365,20 +370,23 @@ async def test_a_sweep_after_a_crash_removes_what_is_left_and_nothing_else(clust
 
 
 async def test_a_start_during_a_sweep_keeps_its_account(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
-    """The sweep saw a leftover of alice's last session, and she starts the next before it is removed."""
+    """The sweep has decided to remove what is left of zoe's last session, and she starts the next before it does."""
+    others = [f"adam{number}" for number in range(8)]
     async with laboratory(cluster, namespace) as before:
-        await before.access.session_starting("alice", "")
+        for user in (*others, "zoe"):
+            await before.access.session_starting(user, "")
     with Faults(cluster.api_url, cluster.ca) as faults:
         config = faults.kubeconfig(cluster.kubeconfig_for("hub", namespace), tmp_path)
         async with laboratory(cluster, namespace, config=config) as lab:
-            faults.delay(0.5, method="GET", path="/rolebindings")
+            faults.delay(1, method="DELETE", path="/serviceaccounts/person-adam")
             sweep = asyncio.create_task(lab.access.sweep([], []))
-            while not faults.seen(method="GET", path="/rolebindings"):
+            while not faults.seen(method="DELETE"):
                 await asyncio.sleep(0.02)
-            await lab.start("alice", "", ALICE)
+            await lab.start("zoe", "", "zoe@example.com")
+            assert not sweep.done()
             swept = await sweep
-            assert swept.removed == ()
-            assert lab.names("serviceaccounts") == ["person-alice"]
+            assert sorted(leftover.key[0] for leftover in swept.removed) == others
+            assert lab.names("serviceaccounts") == ["person-zoe"]
 
 
 async def test_a_hub_that_does_not_know_its_servers_yet_takes_no_account_away(cluster: Cluster, namespace: str) -> None:

@@ -48,7 +48,7 @@ class Right:
 _OPENED = ("get", "create")
 
 POD_RIGHTS = (
-    # `list` is left out: with it `kubectl get pods` would still be refused, for it names no pod.
+    # A watch is granted where it names its pod, as that of `kubectl get pod NAME --watch` does.
     Right(("pods",), ("get", "watch")),
     Right(("pods/log",), ("get",)),
     Right(("pods/exec", "pods/portforward"), _OPENED),

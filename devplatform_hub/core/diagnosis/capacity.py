@@ -35,9 +35,9 @@ _QUEUED = "consume-provisioning-request"
 
 def scheduling_finding(pod: Json, heard: list[Said], now: datetime) -> Finding | None:
     """What keeps a server that no machine has yet from one, or None while nobody has said anything."""
-    words, first = _scheduler(pod, heard)
-    waited = now - first if first else timedelta(0)
-    disk = _disk(words, waited)
+    words, first, at = _scheduler(pod, heard)
+    waited, same = (now - moment if moment else timedelta(0) for moment in (first, at))
+    disk = _disk(words, same)
     if disk:
         return disk
     said = latest(heard, *_AUTOSCALER)
@@ -53,7 +53,7 @@ def scheduling_finding(pod: Json, heard: list[Said], now: datetime) -> Finding |
         return Finding("queued", message, hint, waiting=Waiting.QUEUE, detail=said.detail if said else text(words))
     if said:
         return _broken(said)
-    return _unschedulable(words, waited) if words else None
+    return _unschedulable(words, waited, same) if words else None
 
 
 def is_ordered(pod: Json) -> bool:
@@ -63,8 +63,11 @@ def is_ordered(pod: Json) -> bool:
     return annotated or mapping(spec.get("nodeSelector")).get(_FLEX_START) == "true"
 
 
-def _scheduler(pod: Json, heard: list[Said]) -> tuple[str, datetime | None]:
-    """What the scheduler said last, and when it first found no machine. The pod tells it where events are missing."""
+def _scheduler(pod: Json, heard: list[Said]) -> tuple[str, datetime | None, datetime | None]:
+    """What the scheduler said last, when it first found no machine, and when it first said so in these words.
+
+    The pod itself tells it where events are missing.
+    """
     failed = latest(heard, "FailedScheduling")
     placed = condition(mapping(pod.get("status")), "PodScheduled")
     if placed.get("reason") != "Unschedulable" or placed.get("status") == "True":
@@ -72,7 +75,7 @@ def _scheduler(pod: Json, heard: list[Said]) -> tuple[str, datetime | None]:
     words = failed.message if failed else " ".join(str(placed.get("message") or "")[:2000].split())
     times = [one.first for one in heard if one.reason == "FailedScheduling"]
     known = [time for time in (*times, time_of(placed.get("lastTransitionTime"))) if time]
-    return words, min(known, default=None)
+    return words, min(known, default=None), failed.first if failed else min(known, default=None)
 
 
 def _disk(words: str, waited: timedelta) -> Finding | None:
@@ -154,7 +157,7 @@ def may_free_up(words: str) -> bool:
     return bool(_OTHERS_LEAVE.search(filters))
 
 
-def _unschedulable(words: str, waited: timedelta) -> Finding:
+def _unschedulable(words: str, waited: timedelta, same: timedelta) -> Finding:
     filters = words.partition("preemption:")[0]
     late = waited > AUTOSCALER_GRACE
     if words.startswith("0/") and "not helpful" in words and not may_free_up(words):
@@ -168,7 +171,7 @@ def _unschedulable(words: str, waited: timedelta) -> Finding:
             "disk-in-other-zone" if zone else "request-unsatisfiable",
             message if not late else f"{message} None is being added.",
             _TELL if late else "",
-            fatal=waited > UNFIT_GRACE,
+            fatal=same > UNFIT_GRACE,
             no_capacity=late,
             waiting=Waiting.SCHEDULER,
             detail=text(words),

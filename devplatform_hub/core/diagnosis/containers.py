@@ -1,4 +1,4 @@
-"""Why a container of a server does not run: its settings, its program, its memory, or the helper that mounts buckets."""
+"""Why a container of a server does not run: its settings, its program, its memory, or the helper for buckets."""
 
 import re
 from datetime import datetime, timedelta
@@ -20,7 +20,6 @@ _OBJECTS = (
     re.compile(r'\b(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found'),
     re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) \S*?/(?P<name>\S+)"),
     re.compile(r"references non-existent (?P<kind>secret|config) key: (?P<key>\S+)"),
-    re.compile(r'object "[^"]*"/"(?P<name>[^"]+)" not registered'),
 )
 # The kubelet has not read yet what there may well be.
 _NOT_READ_YET = ("failed to sync", "not yet been read", "not registered", "timed out waiting", "deadline exceeded")
@@ -56,18 +55,18 @@ def container_finding(one: Json, pod: Json, main: str, heard: list[Said], now: d
 
 def missing_object(words: str, late: bool, waiting: Waiting) -> Finding | None:
     """The finding where these words say that a secret or a config map, or a key of one, is not there; else None."""
+    if "not registered" in words or "failed to sync" in words:
+        message = "The settings of your server cannot be read yet."
+        return Finding("config-not-ready", message, waiting=waiting, detail=text(words))
     found = next((match for one in _OBJECTS if (match := one.search(words))), None)
     if found is None:
         return None
     named = found.groupdict()
-    kind = {"secret": "secret", "configmap": "config map", "config": "config map"}.get(
-        (named.get("kind") or "").lower(), "object"
-    )
+    kind = "secret" if named["kind"].lower() == "secret" else "config map"
     what = f'the {kind} "{text(named["name"])[:100]}"' if named.get("name") else f"a key of a {kind}"
     if named.get("key") and named.get("name"):
         what = f'"{text(named["key"])[:100]}" in {what}'
     message = f"Something that this profile needs is missing from the platform: {what}."
-    late = late and "not registered" not in words
     hint = _ADMINISTRATOR if late else ""
     return Finding("config-missing", message, hint, fatal=late, waiting=waiting, detail=text(words))
 
@@ -79,8 +78,8 @@ def _is_over(pod: Json) -> bool:
 
 def _configuration(words: str, pod: Json, heard: list[Said], now: datetime) -> Finding:
     began = [one.first for one in heard if one.reason == "Failed" and one.first and words and words in one.message]
-    began = began or [one.first for one in heard if one.reason == "Failed" and one.first]
-    first = min(began) if began else time_of(mapping(pod.get("status")).get("startTime"))
+    # Without events, the pod's own start is the only clock there is.
+    first = min(began, default=None if heard else time_of(mapping(pod.get("status")).get("startTime")))
     late = first is not None and now - first > CONFIG_GRACE
     missing = missing_object(words, late, Waiting.CONTAINER)
     if missing:

@@ -94,7 +94,7 @@ def _machine_taken(pod: Json, exit_code: int) -> Ending:
 def _evicted(words: str, exit_code: int) -> Ending:
     """What the kubelet measured: the server's own use above its limit, or a machine that ran out of something."""
     low = words.lower()
-    if "emptydir" in low or "ephemeral" in low and "limit" in low:
+    if "emptydir" in low or ("ephemeral" in low and "limit" in low):
         message = "It used more temporary disk space than it may."
         return Ending("evicted-disk", message, "Write large files to your home or a bucket, not to /tmp.", exit_code)
     if any(mark in low for mark in ("ephemeral", "storage", "disk", "nodefs", "imagefs", "inode")):

@@ -26,8 +26,8 @@ _QUOTA = re.compile(
 _DENIED = re.compile(r"admission webhook \"[^\"]*\" denied the request:? (?P<why>.*)")
 _POLICY = re.compile(r"olicy ['\"][^'\"]*['\"](?: with binding '[^']*')? denied request: (?P<why>.*)")
 _LIMITS = re.compile(
-    r"(?P<edge>maximum|minimum) (?P<what>\S+) usage per (?P<per>\w+) is (?P<limit>[\w.]+)"
-    r"(?:, but (?:limit|request) is (?P<asked>[\w.]+))?"
+    r"(?P<edge>maximum|minimum) (?P<what>\S+) usage per (?P<per>\w+) is (?P<limit>[\w.]*\w)"
+    r"(?:, but (?:limit|request) is (?P<asked>[\w.]*\w))?"
 )
 _MISSING = re.compile(
     r"no PriorityClass with name (\S+) was found|RuntimeClass(?:\.node\.k8s\.io)? \"?([^\s\"]+)\"? not found"

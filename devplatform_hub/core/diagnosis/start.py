@@ -11,8 +11,10 @@ from .events import Json, Said, condition, entries, latest, mapping, said, since
 from .model import Finding, Waiting
 from .volumes import FAILURES, STEPS, volume_finding
 
-_REJECTED = ("UnexpectedAdmissionError", "OutOf", "NodeAffinity", "NodePorts", "NodeShutdown", "VolumeAttachment")
-_REJECTED += ("TopologyAffinity", "SMTAlignment", "PodOSSelector", "InvalidNodeInfo", "Taint")
+_REJECTED = (
+    *("UnexpectedAdmissionError", "OutOf", "NodeAffinity", "NodePorts", "NodeShutdown", "VolumeAttachment"),
+    *("TopologyAffinity", "SMTAlignment", "PodOSSelector", "InvalidNodeInfo", "Taint"),
+)
 _SANDBOX = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer", "FailedPodSandBoxStatus")
 _ELSEWHERE = ("pre-empted", "machine-taken", "machine-lost", "machine-drained", "evicted-memory", "evicted")
 # Events that other findings are made of, or that say no more than that all goes as it should.

@@ -30,7 +30,7 @@ def volume_finding(pod: Json, heard: Sequence[Said], now: datetime, *, is_runnin
     if is_running:
         return None
     late = failed.first is not None and now - failed.first > CONFIG_GRACE
-    return missing_object(failed.message, late, Waiting.VOLUME) or _disk(failed)
+    return missing_object(failed.message, late, Waiting.VOLUME) or _disk(failed, _what(pod, failed.message))
 
 
 def _bucket(pod: Json, words: str) -> str | None:
@@ -83,24 +83,35 @@ def _fuse(failed: Said, bucket: str) -> Finding:
     return Finding(code, message, hint, fatal=fatal, waiting=waiting, detail=failed.detail)
 
 
-def _disk(failed: Said) -> Finding:
+def _what(pod: Json, words: str) -> str:
+    """What a person calls this volume. A claim is told of by the name of its disk, all else by that in the pod."""
+    volumes = entries(mapping(pod.get("spec")).get("volumes"))
+    match = _VOLUME.search(words)
+    own = [one for one in volumes if match and one.get("name") == match[1]]
+    claims = [one for one in volumes if one.get("persistentVolumeClaim")]
+    if own and not own[0].get("persistentVolumeClaim"):
+        return "One of your server's folders"
+    return "Your home disk" if len(claims) < 2 else "One of your server's disks"
+
+
+def _disk(failed: Said, what: str) -> Finding:
     low = failed.message.lower()
 
     def has(*marks: str) -> bool:
         return any(mark in low for mark in marks)
 
-    code, message, hint, fatal = "disk-not-ready", "Your home disk cannot be attached yet.", "It is tried again.", False
+    code, message, hint, fatal = "disk-not-ready", f"{what} cannot be attached yet.", "It is tried again.", False
     if has("multi-attach", "resource_in_use", "already being used"):
-        code, message = "disk-in-use", "Your home disk is still in use by another server of yours, on another machine."
-        hint = "Stop that server, or wait a few minutes if it has just ended."
+        code, message = "disk-in-use", f"{what} is still in use by another server, on another machine."
+        hint = "Stop your other server, or wait a few minutes if it has just ended."
     elif has(*_LOST):
-        code, message, hint = "disk-lost", "Your home disk does not exist any more.", "Ask an administrator."
+        code, message, hint = "disk-lost", f"{what} does not exist any more.", "Ask an administrator."
         fatal = True
     elif has(*_DAMAGED):
-        code, message, hint = "disk-damaged", "The file system of your home disk is damaged.", "Ask an administrator."
+        code, message, hint = "disk-damaged", f"{what} has a damaged file system.", "Ask an administrator."
         fatal = True
     elif failed.reason in ("ProvisioningFailed", "FailedBinding"):
-        code, message, hint = "disk-not-made", "Your home disk could not be made.", _ADMINISTRATOR
+        code, message, hint = "disk-not-made", f"{what} could not be made.", _ADMINISTRATOR
         if has("quota"):
-            message = "Your home disk could not be made: the cloud project's quota of disks is used up."
+            message = f"{what} could not be made: the cloud project's quota of disks is used up."
     return Finding(code, message, hint, fatal=fatal, waiting=Waiting.VOLUME, detail=failed.detail)

@@ -133,7 +133,7 @@ def _quota(words: str) -> tuple[str, str, str, bool]:
     asked, used, limits = (_amounts(match[group]) for group in ("asked", "used", "of"))
     told: dict[str, str] = {}
     for name, limit in limits.items():
-        kind = name.removeprefix("requests.").removeprefix("limits.").rpartition("storageclass.storage.k8s.io/")[2]
+        kind = name.rpartition("storageclass.storage.k8s.io/")[2].removeprefix("requests.").removeprefix("limits.")
         resource = _RESOURCES.get(kind, kind[:60])
         is_size = kind.endswith(_SIZES)
         total, taken, more = (

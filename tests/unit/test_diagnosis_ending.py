@@ -2,10 +2,10 @@
 
 import pytest
 
-from devplatform_hub.core.diagnosis.ending import diagnose_end
+from devplatform_hub.core.diagnosis.ending import diagnose_end, has_ended
 from devplatform_hub.core.diagnosis.model import Ending
 
-from .cluster_words import Json, container, event, pod, stamp, terminated
+from .cluster_words import NOW, Json, container, event, pod, stamp, terminated
 
 AGAIN = "Start it again."
 SPOT = {"nodeSelector": {"cloud.google.com/gke-spot": "true"}}
@@ -76,6 +76,11 @@ def deleted(**status: object) -> Json:
             evicted("The node was low on resource: pids. Threshold quantity: 10, available: 5. "),
             Ending("evicted-processes", "Its machine ran out of processes.", AGAIN, 137),
             id="processes",
+        ),
+        pytest.param(
+            evicted("The node had condition: [SomethingNew]. "),
+            Ending("evicted", "It had to leave its machine.", AGAIN, 137),
+            id="a pressure of another release",
         ),
         pytest.param(
             pod(
@@ -252,3 +257,23 @@ def test_events_of_an_earlier_server_of_the_same_name_do_not_count() -> None:
     earlier["involvedObject"] = {"uid": "0"}
     assert diagnose_end(None, [earlier, event("Killing", "x")]).code == "deleted"
     assert diagnose_end(pod(container(running={})), [earlier]).code == "gone"
+
+
+def test_helpers_do_not_end_a_server() -> None:
+    """Whatever becomes of them: its own container and its own limit count."""
+    helper = container("helper", **terminated(137, "OOMKilled"))
+    limits = [{"name": "helper", "resources": {"limits": {"memory": "1Gi"}}}]
+    limits += [{"name": "notebook", "resources": {"limits": {"memory": "8Gi"}}}]
+    running = pod(helper, container(running={}), spec={"containers": limits}, phase="Running")
+    assert (diagnose_end(running, []).code, has_ended(running, NOW, 60)) == ("gone", False)
+    ended = pod(helper, container(**terminated(137, "OOMKilled")), spec={"containers": limits})
+    assert (diagnose_end(ended, []).message, has_ended(ended, NOW, 60)) == (
+        "It used more memory than its 8 GB, so it was ended.",
+        True,
+    )
+    assert diagnose_end(pod(container(**terminated(1)), init=(helper,)), []).code == "ended"
+
+
+def test_a_pod_without_containers_yet_has_not_ended() -> None:
+    """Unless its phase says so."""
+    assert [has_ended(pod(phase=phase), NOW, 60) for phase in ("Pending", "Failed", "Succeeded")] == [False, True, True]

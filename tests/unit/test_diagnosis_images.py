@@ -187,7 +187,7 @@ def test_a_bare_back_off_asks_the_last_failure_of_this_image() -> None:
     assert diagnose_start(pod(back_off), events, now=NOW) == (
         Finding(
             "image-not-found",
-            f"This profile's image ({IMAGE}) does not exist.",
+            f"This profile's image does not exist ({IMAGE}).",
             "Choose another profile or image, and tell an administrator.",
             fatal=True,
             waiting=Waiting.IMAGE,
@@ -201,3 +201,54 @@ def test_the_image_of_a_helper_is_called_so() -> None:
     helper = container("gke-gcsfuse-sidecar", waiting=waiting("ErrImagePull", PULL + "403 Forbidden"))
     first = diagnose_start(pod(init=(helper,)), [], now=NOW)[0]
     assert first.message == f"The platform may not fetch the image of a helper of your server ({IMAGE})."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "i/o timeout",
+        "request timed out",
+        "context deadline exceeded",
+        "connect: connection refused",
+        "read: connection reset by peer",
+        "connect: no route to host",
+        "connect: network is unreachable",
+        "lookup r.test: no such host",
+        "lookup r.test: server misbehaving",
+        "Temporary failure in name resolution",
+        "unexpected EOF",
+        "500 Internal Server Error",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "504 Gateway Timeout",
+        "the registry is unavailable",
+    ],
+)
+def test_what_passes_is_no_refusal_whatever_stands_beside_it(words: str) -> None:
+    """A gateway that is broken answers with refusals too; only a clear word ends a start."""
+    said = f"{PULL}failed to authorize: {words}: unauthorized, not found"
+    for reason in ("ErrImagePull", "ImageInspectError"):
+        first = diagnose_start(pod(container(waiting=waiting(reason, said))), [], now=NOW)[0]
+        assert (first.code, first.fatal) == ("image-unreachable", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        pytest.param("unauthorized: no", "image-forbidden", id="unauthorized"),
+        pytest.param("no basic auth credentials", "image-forbidden", id="no credentials"),
+        pytest.param("authentication required", "image-forbidden", id="sign in"),
+        pytest.param("requested access to the resource is denied: forbidden", "image-forbidden", id="forbidden"),
+        pytest.param("denied", "image-forbidden", id="one word"),
+        pytest.param("manifest unknown", "image-not-found", id="manifest"),
+        pytest.param("repository name unknown to registry: name unknown", "image-not-found", id="name"),
+        pytest.param("repository r does not exist", "image-not-found", id="repository"),
+        pytest.param("repository name must be lowercase", "image-name-invalid", id="capitals"),
+        pytest.param("exec format error", "image-wrong-platform", id="format"),
+        pytest.param("x509: certificate has expired", "image-untrusted", id="expired"),
+        pytest.param("pull QPS exceeded: rate limit", "image-rate-limited", id="rate"),
+    ],
+)
+def test_words_of_registries(words: str, code: str) -> None:
+    """One by one."""
+    assert diagnose_start(pod(container(waiting=waiting("ErrImagePull", words))), [], now=NOW)[0].code == code

@@ -75,6 +75,16 @@ def test_missing_settings_get_seconds_to_come(words: str, ago: float, code: str,
     assert (first.code, first.fatal, names in first.message) == (code, fatal, True), first
 
 
+def test_settings_that_are_not_read_yet_are_told_from_those_that_do_not_fit() -> None:
+    """The one passes, the other is for an administrator."""
+    texts = ("services have not yet been read at least once, cannot construct envvars", "failed to prepare subPath")
+    told = [diagnose_start(*lacks(words, 8), now=NOW)[0] for words in texts]
+    assert [(one.message, one.hint) for one in told] == [
+        ("The settings of your server cannot be read yet.", ""),
+        ("The settings of this profile do not fit the machine.", "Tell an administrator."),
+    ]
+
+
 def test_an_earlier_failure_of_another_kind_does_not_shorten_the_grace() -> None:
     """A pull that failed a minute ago says nothing about how long a secret is missing."""
     made, events = lacks('secret "s3" not found', 1)
@@ -126,6 +136,24 @@ def test_without_events_the_pods_own_start_is_the_clock() -> None:
             "program-missing",
             True,
             id="no command",
+        ),
+        pytest.param(
+            pod(container(waiting=waiting("CreateContainerError", "write /run/x: no space left on device"))),
+            "machine-disk-full",
+            True,
+            id="the machine's disk",
+        ),
+        pytest.param(
+            pod(container(waiting=waiting("CreateContainerError", "seccomp profile is not to be had"))),
+            "container-broken",
+            True,
+            id="anything else",
+        ),
+        pytest.param(
+            pod(init=(container(SIDECAR, waiting=waiting("ContainerCreating")),)),
+            "preparing",
+            False,
+            id="the bucket helper has not begun",
         ),
         pytest.param(
             pod(container(waiting=waiting("PodInitializing")), init=(container("init", **terminated(3)),)),

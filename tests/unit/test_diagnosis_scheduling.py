@@ -360,3 +360,79 @@ def test_an_order_that_no_group_takes_ends() -> None:
 def test_tells_busy_machines_from_those_that_never_fit(words: str, expected: bool) -> None:
     """By whom the scheduler would have ended for it."""
     assert may_free_up(words) is expected
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        pytest.param(
+            [event("TriggeredScaleUp", ADDED, 599)], "A machine is being added for your server.", id="a machine comes"
+        ),
+        pytest.param(
+            [event("TriggeredScaleUp", ADDED, 601)],
+            "A machine was to be added for your server, but it does not come.",
+            id="it does not",
+        ),
+        pytest.param(
+            [failed('Some nodes in node group "ng1" failed to appear in time')],
+            "A machine of this kind was ordered in europe-west4-a, but did not come in time.",
+            id="too late",
+        ),
+        pytest.param(
+            [failed("Reservation capacity exceeded")],
+            "The reserved machines of this kind cannot be used at the moment.",
+            id="reservation",
+        ),
+        pytest.param(
+            [failed("Internal error")],
+            "A machine of this kind could not be added in europe-west4-a at the moment.",
+            id="no cause given",
+        ),
+        pytest.param(
+            [failed("GCE quota exceeded")],
+            "The cloud project's quota allows no further machine of this kind in europe-west4-a.",
+            id="quota",
+        ),
+        pytest.param(
+            [refused("1 in backoff after failed scale-up")],
+            "All machines of this kind are in use, and no more could be added a moment ago.",
+            id="back-off",
+        ),
+        pytest.param(
+            [refused("1 max node group size reached")],
+            "All machines of this kind are in use, and no more may be added.",
+            id="full",
+        ),
+        pytest.param(
+            [scheduler_event(OTHER_ZONE, 1)],
+            "Your home disk is in another zone than every machine that could hold this server.",
+            id="the disk's zone",
+        ),
+        pytest.param(
+            [scheduler_event("0/3 nodes are available: 3 Insufficient memory.")],
+            "No machine has enough free memory for your server yet.",
+            id="memory",
+        ),
+        pytest.param(
+            [scheduler_event("0/3 nodes are available: 3 Insufficient cpu.")],
+            "No machine has enough free CPU for your server yet.",
+            id="CPU",
+        ),
+        pytest.param(
+            [scheduler_event("0/3 nodes are available: 3 Too many pods.")],
+            "No machine has room for your server yet.",
+            id="anything else",
+        ),
+    ],
+)
+def test_what_people_read(events: list[Json], message: str) -> None:
+    """The subject first, plain words, the zone where it is known."""
+    assert diagnose_start(unplaced(), events, now=NOW)[0].message == message
+
+
+def test_only_the_schedulers_own_condition_counts() -> None:
+    """An error of the scheduler, or a machine that has been found, is no lack of machines."""
+    made = unplaced()
+    for status, reason in (("False", "SchedulerError"), ("True", "Unschedulable")):
+        made["status"]["conditions"] = [{"type": "PodScheduled", "status": status, "reason": reason, "message": BUSY}]
+        assert diagnose_start(made, [], now=NOW)[0].code in ("finding-machine", "preparing")

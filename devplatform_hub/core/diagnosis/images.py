@@ -57,8 +57,9 @@ def image_finding(
     words = _telling(words, heard, image)
     low = _without_names(words, image)
     named = image or next(iter(_QUOTED.findall(words)), "")
-    what = f"{whose} ({text(named)[:200]})" if named else whose
-    code, message, hint, fatal = _cause(reason, low, what)
+    code, message, hint, fatal = _cause(reason, low, whose)
+    if named:
+        message = f"{message.removesuffix('.')} ({text(named)[:200]})."
     return Finding(code, message, hint, fatal=fatal, waiting=Waiting.IMAGE, detail=text(words))
 
 

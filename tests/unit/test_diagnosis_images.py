@@ -252,3 +252,10 @@ def test_what_passes_is_no_refusal_whatever_stands_beside_it(words: str) -> None
 def test_words_of_registries(words: str, code: str) -> None:
     """One by one."""
     assert diagnose_start(pod(container(waiting=waiting("ErrImagePull", words))), [], now=NOW)[0].code == code
+
+
+def test_the_status_says_more_than_older_events() -> None:
+    """Events may lag behind, or be of the pull before this one."""
+    old = event("Failed", f'Failed to pull image "{IMAGE}": 403 Forbidden', 60)
+    now = container(waiting=waiting("ErrImagePull", "dial tcp: i/o timeout"))
+    assert diagnose_start(pod(now), [old], now=NOW)[0].code == "image-unreachable"

@@ -141,6 +141,7 @@ def test_a_place_that_was_given_up_is_told_once_to_each_page() -> None:
     moved = [("spot", Finding("no-capacity", "All machines of this kind are in use."))]
     narrator = Narrator()
     told = [[line.message for line in narrator.moved(moved)] for _ in range(2)]
+    assert narrator.tell([]) is None
     assert told == [["All machines of this kind are in use. Trying the next place instead of spot."], []]
 
 

@@ -397,6 +397,14 @@ def test_buckets_by_the_drivers_own_codes(words: str, code: str, fatal: bool, me
         ),
         pytest.param(
             CLAIM,
+            [event("FailedAttachVolume", 'AttachVolume.Attach failed for volume "pvc-1" : failed to find disk')],
+            "disk-lost",
+            "fatal",
+            "Your home disk does not exist any more.",
+            id="lost",
+        ),
+        pytest.param(
+            CLAIM,
             [event("ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found')],
             "disk-not-made",
             "",
@@ -584,4 +592,20 @@ def test_the_stages_of_an_untroubled_start() -> None:
         Waiting.CONTAINER,
         Waiting.SERVER,
     ]
+    again = pod(container(waiting=waiting("ContainerCreating")), phase="Running")
+    assert diagnose_start(again, [pulling, pulled], now=NOW)[0].code == "starting"
     assert diagnose_start(None, [pulling], now=NOW) == ()
+
+
+def test_what_a_running_server_has_is_not_missing() -> None:
+    """Its disk is mounted, whatever an event of a moment ago says; it only has to answer."""
+    running = pod(container(running={}), spec=CLAIM, phase="Running")
+    for events in ([event("FailedMount", "timed out")], [event("Pulling", "x")], []):
+        assert [one.code for one in diagnose_start(running, events, now=NOW)] == ["starting"]
+
+
+def test_rights_that_are_not_known_yet_are_told_so() -> None:
+    """They take minutes on Google Cloud, and nobody has to do anything."""
+    words = "rpc error: code = Unauthenticated desc = failed to prepare storage service"
+    first = diagnose_start(pod(spec=FUSE), [mount(words)], now=NOW)[0]
+    assert first.hint == "Its rights are not known to the machine yet; that may take a few minutes."

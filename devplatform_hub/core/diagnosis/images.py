@@ -35,7 +35,6 @@ _PASSING = (
     "500 internal server error",
     "502 bad gateway",
     "503 service unavailable",
-    "504 gateway",
     "registry is unavailable",
 )
 _NAMELESS = ("invalid reference format", "couldn't parse image", "must be lowercase")

@@ -1,28 +1,57 @@
 """Events of the API as the few things that count, whichever of its two forms they come in. Hostile text is bounded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 LONGEST = 300
+_READ = 2000  # characters of a message that are looked at; the API server keeps about half of that
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One event: `reason` is Kubernetes' word for its kind; `first` and `last` are when it was seen."""
+    """One event: `reason` is Kubernetes' word for its kind; `first` and `last` are when it was seen, `count` how often.
+
+    `about` is the uid of the object that it is about, "" where it is not told.
+    """
 
     reason: str
     message: str
-    component: str
-    first: datetime | None
-    last: datetime | None
+    component: str = ""
+    first: datetime | None = None
+    last: datetime | None = None
+    count: int = 1
+    about: str = ""
+
+    @property
+    def detail(self) -> str:
+        """What it says, as a line for an administrator, with how often it was said."""
+        return text(self.message) + (f" ({self.count} times)" if self.count > 1 else "")
 
 
 def said(events: Sequence[Json]) -> list[Said]:
-    """These events, in their order."""
-    return [_said(event) for event in events]
+    """These events by when they were last seen. One that is counted up keeps its uid, and comes later for it.
+
+    What has no time stays behind what it came after.
+    """
+    told = [_said(event) for event in events]
+    keys: list[datetime] = []
+    for one in told:
+        keys.append(one.last or (keys[-1] if keys else datetime.min.replace(tzinfo=UTC)))
+    return [told[index] for index in sorted(range(len(told)), key=keys.__getitem__)]
+
+
+def latest(heard: Sequence[Said], *reasons: str) -> Said | None:
+    """The last of these kinds of event."""
+    return next((one for one in reversed(heard) if one.reason in reasons), None)
+
+
+def since(heard: Sequence[Said], reasons: Collection[str]) -> list[Said]:
+    """The events after the last one of these kinds; all where there is none."""
+    last = max((index for index, one in enumerate(heard) if one.reason in reasons), default=-1)
+    return list(heard[last + 1 :])
 
 
 def mapping(value: object) -> Json:
@@ -35,20 +64,15 @@ def entries(value: object) -> list[Json]:
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list | tuple) else []
 
 
+def condition(status: Json, kind: str) -> Json:
+    """The condition of a pod of this type, or an empty mapping."""
+    return next((one for one in entries(status.get("conditions")) if one.get("type") == kind), {})
+
+
 def text(value: object) -> str:
     """One line of at most `LONGEST` printable characters."""
-    line = " ".join(str(value or "").split())
+    line = " ".join(str(value or "")[: LONGEST * 4].split())
     return "".join(character for character in line if character.isprintable())[:LONGEST]
-
-
-def _said(event: Json) -> Said:
-    series, source = mapping(event.get("series")), mapping(event.get("source"))
-    created = mapping(event.get("metadata")).get("creationTimestamp")
-    last = event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime") or created
-    first = event.get("firstTimestamp") or event.get("eventTime") or created or last
-    component = event.get("reportingComponent") or source.get("component")
-    words = " ".join(str(event.get("message") or event.get("note") or "").split())[:2000]
-    return Said(text(event.get("reason")), words, text(component), time_of(first), time_of(last))
 
 
 def time_of(value: object) -> datetime | None:
@@ -58,3 +82,22 @@ def time_of(value: object) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _said(event: Json) -> Said:
+    series, source = mapping(event.get("series")), mapping(event.get("source"))
+    about = mapping(event.get("involvedObject")) or mapping(event.get("regarding"))
+    created = mapping(event.get("metadata")).get("creationTimestamp")
+    last = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("deprecatedLastTimestamp")
+    first = event.get("firstTimestamp") or event.get("deprecatedFirstTimestamp") or event.get("eventTime") or created
+    count = series.get("count") or event.get("count") or event.get("deprecatedCount")
+    words = " ".join(str(event.get("message") or event.get("note") or "")[:_READ].split())
+    return Said(
+        text(event.get("reason")),
+        words,
+        text(event.get("reportingComponent") or source.get("component")),
+        time_of(first) or time_of(last),
+        time_of(last) or time_of(event.get("eventTime")) or time_of(created),
+        count if isinstance(count, int) and count > 0 else 1,
+        text(about.get("uid")),
+    )

@@ -17,8 +17,11 @@ _PERCENT = {
     Waiting.CONTAINER: 70,
     Waiting.SERVER: 85,
 }
+_END = 95
 _LATE = 20
 _ROUND = 10
+_HALF_WAY = 60
+"""After so many seconds the bar is half way through the stage that goes on; it never gets to the next."""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,7 @@ class Narrator:
         if not findings:
             return None
         finding = findings[0]
-        self.percent = max(self.percent, _PERCENT.get(finding.waiting, 0) if finding.waiting else 0)
+        self.percent = max(self.percent, _reached(finding.waiting, max(seconds, 0)))
         text = " ".join(part for part in (finding.message, finding.hint, usual) if part)
         if text == self.told:
             late = seconds - seconds % _ROUND
@@ -52,3 +55,12 @@ class Narrator:
             return Sentence(self.percent, text)
         self.told = text
         return Sentence(self.percent, text)
+
+
+def _reached(waiting: Waiting | None, seconds: int) -> int:
+    """How far the bar is when a stage has gone on for so long."""
+    if waiting is None:
+        return 0
+    begin = _PERCENT[waiting]
+    end = min((percent for percent in _PERCENT.values() if percent > begin), default=_END)
+    return begin + int((end - begin) * seconds / (seconds + _HALF_WAY))

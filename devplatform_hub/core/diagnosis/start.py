@@ -1,191 +1,155 @@
 """Why a server is not there yet: its pod and the events about it, most important cause first."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 from .capacity import scheduling_finding
-from .events import Json, Said, entries, mapping, said, text
-from .images import image_finding
+from .containers import container_finding, is_sidecar
+from .ending import diagnose_end
+from .events import Json, Said, condition, entries, latest, mapping, said, since, text
 from .model import Finding, Waiting
+from .volumes import FAILURES, STEPS, volume_finding
 
-CONFIG_GRACE = timedelta(seconds=5)
-"""A secret or a config map may be made a moment after the pod; then it is missing."""
-_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-_PULL_FAILED = ("Failed to pull image", "Failed to apply default image tag", "Error: ")
-_SIDECARS = ("gke-gcsfuse-sidecar", "gke-gcsfuse-metadata-prefetch")
-_FULL = "no space left on device"
-_NO_SPACE = 28  # errno ENOSPC, with which our start hooks end
-_OUT_OF_MEMORY_HINT = "Choose a profile with more memory."
-_ADMINISTRATOR = "Tell an administrator."
-_REJECTED = ("UnexpectedAdmissionError", "OutOf", "NodeAffinity", "Preempting")
+_REJECTED = (
+    *("UnexpectedAdmissionError", "OutOf", "NodeAffinity", "NodePorts", "NodeShutdown", "VolumeAttachment"),
+    *("TopologyAffinity", "SMTAlignment", "PodOSSelector", "InvalidNodeInfo", "Taint"),
+)
+_SANDBOX = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer", "FailedPodSandBoxStatus")
+_ELSEWHERE = ("pre-empted", "machine-taken", "machine-lost", "machine-drained", "evicted-memory", "evicted")
+# Events that other findings are made of, or that say no more than that all goes as it should.
+_KNOWN = {
+    *("FailedScheduling", "Scheduled", "TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp", "Nominated"),
+    *("Failed", "BackOff", "InspectFailed", "ErrImageNeverPull", "Killing", "Unhealthy", "ProbeWarning"),
+    *("SuccessfulAttachVolume", "SuccessfulMountVolume", "SandboxChanged", "WaitForFirstConsumer"),
+    *("ExternalProvisioning", "Provisioning", "ProvisioningSucceeded", "WaitForPodScheduled", "NodeNotReady"),
+    *("CreatedWorkload", "UpdatedAdmissionCheck", "QuotaReserved", "Admitted", "Pending", "Started", "Stopped"),
+    *(*STEPS, *FAILURES, *_SANDBOX),
+}
+_QUEUE_SAYS = ("UpdatedAdmissionCheck", "Pending", "QuotaReserved", "Admitted")
 
 
 def diagnose_start(
     pod: Json | None, events: Sequence[Json], *, container: str = "notebook", now: datetime
 ) -> tuple[Finding, ...]:
-    """Every cause that is known now, fatal ones first; () while all goes as it should.
+    """Every cause that is known now, fatal ones first; where there is none, what an untroubled start waits for.
 
-    `pod` and `events` are the API's own JSON, events oldest first; `now` is UTC.
+    `pod` and `events` are the API's own JSON, events in any order; `now` is UTC. () while there is no pod.
     """
-    heard = said(events)
     if pod is None:
         return ()
+    heard = said(events)
     status = mapping(pod.get("status"))
+    is_placed = _is_scheduled(pod)
+    containers = [container_finding(one, pod, container, heard, now) for one in _containers(status)]
     found = [
         _gated(pod, heard),
-        _rejected(status),
-        *(_container(one, container, heard, now) for one in _containers(status)),
-        _volumes(status, heard),
-        _sandbox(status, heard),
-        None if _is_scheduled(pod) else scheduling_finding(heard, now),
+        *containers,
+        volume_finding(pod, heard, now, is_running=_is_running(status, container)),
+        _machine(heard) if is_placed else None,
+        None if is_placed or _is_gated(pod) else scheduling_finding(pod, heard, now),
     ]
     causes = [finding for finding in found if finding is not None]
+    over = _over(pod, status, events, container)
+    if over and not any(finding.fatal for finding in causes):
+        causes.insert(0, over)
     causes.sort(key=lambda finding: not finding.fatal)
-    return tuple(dict.fromkeys(causes)) or _usual(pod, status, heard)
+    return tuple(dict.fromkeys(causes)) or (_unknown(heard, _usual(pod, status, heard, container)),)
+
+
+def headline(findings: Sequence[Finding]) -> Finding | None:
+    """The most important one."""
+    return findings[0] if findings else None
+
+
+def _is_gated(pod: Json) -> bool:
+    return bool(entries(mapping(pod.get("spec")).get("schedulingGates")))
 
 
 def _gated(pod: Json, heard: list[Said]) -> Finding | None:
+    """A queue holds the server back. That is never a fault, however long it takes."""
     gates = entries(mapping(pod.get("spec")).get("schedulingGates"))
     if not gates:
         return None
-    kueue = any(str(gate.get("name", "")).startswith("kueue.x-k8s.io/") for gate in gates)
-    detail = next((text(e.message) for e in reversed(heard) if e.reason in ("Pending", "QuotaReserved")), "")
-    message = "Your server waits in the queue for its turn." if kueue else "Your server is held back before it starts."
-    hint = "It starts by itself when what it asks for becomes free. You may close this page." if kueue else ""
-    return Finding("queued", message, hint, waiting=Waiting.QUEUE, detail=detail)
+    last = latest(heard, *_QUEUE_SAYS)
+    if not any(str(gate.get("name", "")).startswith("kueue.x-k8s.io/") for gate in gates):
+        message = "Your server is held back before it starts."
+        return Finding("queued", message, waiting=Waiting.QUEUE, detail=text(gates[0].get("name")))
+    message = "Your server waits in the queue for its turn."
+    if last and last.reason == "UpdatedAdmissionCheck":
+        message = "It is your server's turn in the queue; it waits until there is a machine for it."
+    hint = "It starts by itself when what it asks for becomes free. You may close this page."
+    return Finding("queued", message, hint, waiting=Waiting.QUEUE, detail=last.detail if last else "")
 
 
-def _rejected(status: Json) -> Finding | None:
-    """A machine that took the server and then would not have it."""
+def _over(pod: Json, status: Json, events: Sequence[Json], container: str) -> Finding | None:
+    """A server that ended or is being taken away before it came up: no waiting brings it back."""
     reason = str(status.get("reason") or "")
-    if status.get("phase") != "Failed" or not reason.startswith(_REJECTED):
+    if status.get("phase") == "Failed" and reason.startswith(_REJECTED):
+        message = "The machine that was chosen could not take your server after all."
+        detail = text(f"{reason}: {status.get('message') or ''}")
+        return Finding("machine-refused", message, "Start it again.", fatal=True, no_capacity=True, detail=detail)
+    if status.get("phase") not in ("Failed", "Succeeded") and not mapping(pod.get("metadata")).get("deletionTimestamp"):
         return None
-    message = "The machine that was chosen could not take your server after all."
-    return Finding(
-        "machine-refused", message, "Start it again.", fatal=True, no_capacity=True, detail=text(status.get("message"))
-    )
+    ended = diagnose_end(pod, events, container=container)
+    subject = {"Its": "Your server's", "It": "Your server"}
+    first, _, rest = ended.message.partition(" ")
+    message = f"{subject.get(first, first)} {rest}"
+    elsewhere = ended.code in _ELSEWHERE
+    detail = text(f"{reason}: {status.get('message') or ''}" if reason else "")
+    return Finding(ended.code, message, ended.hint, fatal=True, no_capacity=elsewhere, detail=detail)
 
 
 def _containers(status: Json) -> list[Json]:
     return entries(status.get("initContainerStatuses")) + entries(status.get("containerStatuses"))
 
 
-def _container(one: Json, main: str, heard: list[Said], now: datetime) -> Finding | None:
-    name, state = str(one.get("name")), mapping(one.get("state"))
-    waiting, ended = mapping(state.get("waiting")), mapping(state.get("terminated"))
-    last = ended or mapping(mapping(one.get("lastState")).get("terminated"))
-    reason, words = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-    if name in _SIDECARS:
-        return _sidecar(last, reason)
-    if reason in _IMAGE:
-        told = [
-            e.message for e in heard if e.reason in ("Failed", "InspectFailed") and e.message.startswith(_PULL_FAILED)
-        ]
-        # The back-off that follows says less than the failure did.
-        return image_finding(reason if reason != "ImagePullBackOff" else "ErrImagePull", _best([words, *told]))
-    if reason == "CreateContainerConfigError":
-        return _configuration(words, heard, now)
-    if reason in ("CreateContainerError", "RunContainerError", "StartError"):
-        message = "This profile's image cannot be started as a server."
-        return Finding("container-broken", message, _ADMINISTRATOR, True, waiting=Waiting.CONTAINER, detail=text(words))
-    if last and (reason == "CrashLoopBackOff" or ended):
-        return _crash(name == main, last)
-    return None
+def _is_running(status: Json, container: str) -> bool:
+    return any(one.get("name") == container and "running" in mapping(one.get("state")) for one in _containers(status))
 
 
-def _best(words: list[str]) -> str:
-    """What says most about a failed pull: the longest that is not a mere back-off."""
-    telling = [text_ for text_ in words if text_ and not text_.startswith(("Back-off", "Error: "))]
-    return max(telling or words, key=len)
-
-
-def _sidecar(last: Json, reason: str) -> Finding | None:
-    if last.get("reason") == "OOMKilled":
-        message = "The helper that mounts your buckets ran out of memory."
-        hint = "An administrator can give it more in the profile (fuse: memory)."
-        return Finding("sidecar-out-of-memory", message, hint, waiting=Waiting.SIDECAR)
-    if reason == "CrashLoopBackOff" or last.get("exitCode"):
-        message = "The helper that mounts your buckets fails."
-        detail = text(last.get("message") or last.get("reason"))
-        return Finding("sidecar-failing", message, _ADMINISTRATOR, waiting=Waiting.SIDECAR, detail=detail)
-    return None
-
-
-def _configuration(words: str, heard: list[Said], now: datetime) -> Finding:
-    first = next((event.first for event in heard if event.reason == "Failed" and event.first), None)
-    late = first is not None and now - first > CONFIG_GRACE
-    message = "Something that this profile needs is missing from the platform."
-    return Finding("config-missing", message, _ADMINISTRATOR, fatal=late, waiting=Waiting.CONTAINER, detail=text(words))
-
-
-def _crash(is_main: bool, last: Json) -> Finding:
-    code, words = last.get("exitCode"), str(last.get("message") or "")
-    if last.get("reason") == "OOMKilled":
-        message = "Your server ran out of memory while it was starting."
-        return Finding("out-of-memory", message, _OUT_OF_MEMORY_HINT, fatal=True, waiting=Waiting.CONTAINER)
-    if code == _NO_SPACE or _FULL in words.lower():
-        message = "Your home disk is full, so your server cannot start."
-        hint = "Start it once more in safe mode and delete what you no longer need."
-        return Finding("disk-full", message, hint, fatal=True, waiting=Waiting.CONTAINER, detail=text(words))
-    what = "Your server" if is_main else "A helper of your server"
-    message = f"{what} ended while it was starting (status {code})."
-    return Finding(
-        "server-crashes", message, _ADMINISTRATOR, fatal=is_main, waiting=Waiting.CONTAINER, detail=text(words)
-    )
-
-
-def _volumes(status: Json, heard: list[Said]) -> Finding | None:
-    if any(mapping(one.get("state")).get("running") for one in _containers(status)):
-        return None
-    failed = next(
-        (e for e in reversed(heard) if e.reason in ("FailedMount", "FailedAttachVolume", "ProvisioningFailed")), None
-    )
+def _machine(heard: list[Said]) -> Finding | None:
+    """What is wrong with the machine itself, as long as nothing has gone on since."""
+    failed = latest(since(heard, STEPS), *_SANDBOX, "NodeNotReady")
     if failed is None:
         return None
-    low, detail = failed.message.lower(), text(failed.message)
-    hint = ""
-    if "multi-attach" in low:
-        code, message = "disk-in-use", "Your home disk is still in use by another server of yours, on another machine."
-        hint = "Stop that server, or wait a few minutes if it has just ended."
-    elif "gcsfuse" in low and any(word in low for word in ("permissiondenied", "403", "does not have")):
-        code, message = "bucket-forbidden", "Your server may not read one of its buckets."
-        hint = "An administrator has to grant it."
-    elif "gcsfuse" in low and any(word in low for word in ("notfound", "404", "not exist")):
-        code, message, hint = "bucket-not-found", "One of this profile's buckets does not exist.", _ADMINISTRATOR
-    elif "gcsfuse" in low or "metadata" in low:
-        code, message = "bucket-not-ready", "Your buckets cannot be mounted yet."
-    elif ("secret" in low or "configmap" in low) and "not found" in low:
-        code, message, hint = "config-missing", "Something that this profile needs is missing.", _ADMINISTRATOR
-    elif failed.reason == "ProvisioningFailed":
-        code, message, hint = "disk-not-made", "Your home disk could not be made.", _ADMINISTRATOR
-    else:
-        code, message = "disk-not-ready", "Your home disk cannot be attached yet."
-    fatal = code in ("bucket-forbidden", "bucket-not-found")
-    return Finding(code, message, hint, fatal=fatal, waiting=Waiting.VOLUME, detail=detail)
-
-
-def _sandbox(status: Json, heard: list[Said]) -> Finding | None:
-    failed = next((e for e in reversed(heard) if e.reason in ("FailedCreatePodSandBox", "NetworkNotReady")), None)
-    if failed is None or (entries(status.get("containerStatuses")) and status.get("phase") != "Pending"):
-        return None
     message = "The machine's network is not ready yet."
-    return Finding("machine-not-ready", message, waiting=Waiting.NODE, detail=text(failed.message))
+    if failed.reason == "NodeNotReady":
+        message = "The machine does not answer at the moment."
+    elif any(mark in failed.message.lower() for mark in ("no ip addresses", "failed to allocate for range")):
+        message = "The machine has no network address left for your server."
+    return Finding("machine-not-ready", message, "It is tried again.", waiting=Waiting.NODE, detail=failed.detail)
 
 
-def _usual(pod: Json, status: Json, heard: list[Said]) -> tuple[Finding, ...]:
+def _usual(pod: Json, status: Json, heard: list[Said], container: str) -> Finding:
     """What an untroubled start waits for."""
     if not _is_scheduled(pod):
-        return (Finding("finding-machine", "Looking for a machine.", waiting=Waiting.SCHEDULER),)
-    reasons = [event.reason for event in heard]
-    if "Pulling" in reasons and "Pulled" not in reasons[reasons.index("Pulling") :]:
-        return (Finding("pulling-image", "Fetching the image.", waiting=Waiting.IMAGE),)
-    if status.get("phase") == "Pending":
-        return (Finding("preparing", "Preparing the machine.", waiting=Waiting.CONTAINER),)
-    return (Finding("starting", "Starting your server.", waiting=Waiting.SERVER),)
+        return Finding("finding-machine", "Looking for a machine.", waiting=Waiting.SCHEDULER)
+    if _is_running(status, container):
+        return Finding("starting", "Starting your server.", waiting=Waiting.SERVER)
+    step = latest(heard, *STEPS)
+    if step and step.reason == "Pulling":
+        return Finding("pulling-image", "Fetching the image.", waiting=Waiting.IMAGE)
+    sidecars = [one for one in entries(status.get("initContainerStatuses")) if is_sidecar(pod, str(one.get("name")))]
+    if step and any(not one.get("started") for one in sidecars):
+        return Finding("starting-sidecar", "Starting the helpers of your server.", waiting=Waiting.SIDECAR)
+    claims = [one for one in entries(mapping(pod.get("spec")).get("volumes")) if one.get("persistentVolumeClaim")]
+    if claims and not step and latest(heard, "SuccessfulAttachVolume") is None:
+        return Finding("attaching-disk", "Attaching your home disk.", waiting=Waiting.VOLUME)
+    if status.get("phase") == "Pending" or step is None:
+        return Finding("preparing", "Preparing the machine.", waiting=Waiting.CONTAINER)
+    return Finding("starting", "Starting your server.", waiting=Waiting.SERVER)
+
+
+def _unknown(heard: list[Said], usual: Finding) -> Finding:
+    """`usual`, or the words of an event that nobody here knows, when it is the last that was said."""
+    last = heard[-1] if heard else None
+    if last is None or last.reason in _KNOWN or not text(last.message or last.reason):
+        return usual
+    message = f"{usual.message} The cluster says: {text(last.message or last.reason)}"
+    return replace(usual, code="notice", message=message, detail=last.detail)
 
 
 def _is_scheduled(pod: Json) -> bool:
-    if mapping(pod.get("spec")).get("nodeName"):
-        return True
-    conditions = entries(mapping(pod.get("status")).get("conditions"))
-    return any(c.get("type") == "PodScheduled" and c.get("status") == "True" for c in conditions)
+    placed = condition(mapping(pod.get("status")), "PodScheduled")
+    return bool(mapping(pod.get("spec")).get("nodeName")) or placed.get("status") == "True"

@@ -1,5 +1,6 @@
 """How long each kind of waiting took in past starts, and so how long it usually takes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from .model import Waiting
 _KEPT = 20
 _MOST_KEYS = 500
 _LEAST = 5.0  # seconds; what is shorter is not worth a word
+_MOST = 86400.0
+_LONGEST_KEY = 200
 
 
 @dataclass(slots=True)
@@ -18,7 +21,10 @@ class WaitTimes:
     _seen: dict[tuple[Waiting, str], list[float]] = field(default_factory=dict)
 
     def record(self, waiting: Waiting, key: str, seconds: float) -> None:
-        """One more start waited this long."""
+        """One more start waited this long. What is no duration, such as after a change of the clock, is passed over."""
+        if not (math.isfinite(seconds) and 0 <= seconds <= _MOST):
+            return
+        key = key[:_LONGEST_KEY]
         if (waiting, key) not in self._seen and len(self._seen) >= _MOST_KEYS:
             self._seen.pop(next(iter(self._seen)))
         durations = self._seen.setdefault((waiting, key), [])
@@ -27,7 +33,7 @@ class WaitTimes:
 
     def usual(self, waiting: Waiting, key: str) -> str:
         """Such as `This usually takes 2 to 4 minutes.`; "" where nothing is known or it is too short to say."""
-        durations = sorted(self._seen.get((waiting, key), ()))
+        durations = sorted(self._seen.get((waiting, key[:_LONGEST_KEY]), ()))
         if not durations:
             return ""
         low, high = durations[len(durations) // 4], durations[(len(durations) * 3) // 4]

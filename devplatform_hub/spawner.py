@@ -1,7 +1,6 @@
 """Servers as pods: KubeSpawner with the platform's profiles, plan, watches and reasons. Hooks, no decisions."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +15,7 @@ from traitlets import Float, Unicode, default
 from .core.cluster import HOME, Placement
 from .core.diagnosis.ending import diagnose_end, has_ended
 from .core.diagnosis.model import Ending
-from .core.diagnosis.narrative import Narrator
-from .core.diagnosis.waits import WaitTimes
+from .core.diagnosis.waits import WaitTimes, as_state, record_state
 from .core.errors import PublicError
 from .core.names import user_prefix
 from .core.profiles import Capabilities
@@ -27,16 +25,18 @@ from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
 from .kube.requests import ApiUnavailable, Refused, Requests
 from .kube.settings import READ, Configured, pod_settings
-from .kube.starting import Pods, StartFailed, Story, finding_of, follow_pod, start_pod
-from .kube.watching import EventWatch, PodWatch
+from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, start_pod
+from .kube.telling import tell
+from .kube.watched import WatchedPodsMixin
+from .session_rights import SessionRightsMixin
 from .spawning import ProfileSpawnerMixin, as_refusal
 
 _STARTING = "devplatform_starting"
 _ENDED = "devplatform_ended"
-_SAY_AGAIN = 10.0
+_WAITED = "devplatform_waited"
 
 
-class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
+class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMixin, KubeSpawner):
     """Starts a pod for what a person chose from `profiles.yaml`; KubeSpawner's own `profile_list` is not used."""
 
     home_path = Unicode(HOME, help="Where the home disk is mounted.").tag(config=True)
@@ -45,12 +45,14 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
     ).tag(config=True)
 
     _wait_times: ClassVar[WaitTimes] = WaitTimes()
+    _waited: dict[str, object] | None = None
     _plan_now: SessionPlan | None = None
     _story: Story | None = None
     _is_starting = False
     _is_stopping = False
     _ended: Ending | None = None
     _pvc_exists: bool
+    pod_id: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -115,17 +117,18 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
             raise RuntimeError("start() makes the plan of a start")
         try:
             pod = await self._make(plan, story)
-        except (StartFailed, Refused, ApiUnavailable) as error:
+        except (StartFailed, Refused, ApiUnavailable, PublicError) as error:
             finding = finding_of(error)
             self.log.warning("%s does not start: %s (%s) %s", self._log_name, finding.message, finding.code, error)
             self.report("server.start", "failed", finding.code)
             self._is_starting = False
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
-            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
+            status = error.status if isinstance(error, PublicError) else 503
+            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=status)
             raise as_refusal(public) from error
         self._is_starting = False
-        for waiting, seconds in story.waited.items():
-            self._wait_times.record(waiting, self._wait_key, seconds)
+        self._waited = as_state(story.waited, self._wait_key)
+        record_state(self._wait_times, self._waited)
         self.report("server.start", "allowed", plan.profile)
         return str(self._get_pod_url(pod))
 
@@ -137,7 +140,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
     async def _make(self, plan: SessionPlan, story: Story) -> Json:
         if self.enable_user_namespaces:
             await self._ensure_namespace()
-        await self._watch()
+        begun = datetime.now(UTC)
+        await self.watch_soon()
         wanted = (plan.cluster.storage.size if plan.cluster.storage else None) or 0
         if self.storage_pvc_ensure and (wanted or not self._pvc_exists):
             claim, classes = plain(self.get_pvc_manifest()), shared_client("StorageV1Api")
@@ -145,7 +149,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
             self._pvc_exists = True
             if note:
                 self.log.info("%s: %s", self._log_name, note)
-        pod = await start_pod(story, self._pods(plan), self.namespace)
+        await self.take_account()
+        pod = await start_pod(story, self._pods(plan), self._sight(begun))
         self.pod_id = pod["metadata"]["uid"]
         return pod
 
@@ -155,17 +160,22 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
             made = await self.get_pod_manifest()
             if self.modify_pod_hook:
                 made = await maybe_future(self.modify_pod_hook(self, made))
-            return await self._pod_api.make(plain(made))
+            return await self._pod_api.make(self.as_own(plain(made)))
 
         async def remove() -> None:
             await self._pod_api.remove(grace=0)
 
-        return Pods(self.pod_reflector, self.event_reflector, create, remove, self._pod_made)
+        return Pods(create, remove, self._pod_made)
+
+    def _sight(self, begun: datetime | None = None) -> Sight:
+        claims = (self.pvc_name,) if self._pvc_exists else ()
+        return Sight(self.pod_reflector, self.event_reflector, self.namespace, claims, begun)
 
     @property
     def _pod_api(self) -> PodApi:
+        where = self.namespace, self.pod_name
         within = float(self.start_timeout)
-        return PodApi(self.api, self._ask, self.pod_reflector, self.namespace, self.pod_name, within)
+        return PodApi(self.api, self._ask, self.pod_reflector, *where, within=within, is_own=self.is_own)
 
     async def _pod_made(self, pod: Json) -> None:
         """What belongs to a pod and can be made only now, because it goes with it."""
@@ -174,6 +184,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
             if self.internal_ssl:
                 await self._anew("secret", self.get_secret_manifest(owner))
             await self._anew("service", self.get_service_manifest(owner, self._get_pod_port(pod)))
+        await self.grant_rights(pod)
         if self.after_pod_created_hook:
             await maybe_future(self.after_pod_created_hook(self, pod))
 
@@ -184,52 +195,27 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
 
     async def progress(self) -> AsyncIterator[dict[str, object]]:
         """What the page says that shows a start, as it changes; the hub stops reading when the start is over."""
-        narrator = Narrator()
-        while True:
-            story = self._story
-            if story is None or not self._is_starting:
-                return
-            changed, now = story.changed, time.monotonic()
-            for sentence in narrator.moved(story.moved):
-                yield sentence.as_event()
-            kind, since = story.since or (None, now)
-            usual = self._wait_times.usual(kind, self._wait_key) if kind else ""
-            line = narrator.tell(story.findings, usual, int(now - since))
-            if line:
-                yield line.as_event()
-            try:
-                await asyncio.wait_for(changed.wait(), _SAY_AGAIN)
-            except TimeoutError:
-                continue
+
+        def story_now() -> Story | None:
+            return self._story if self._is_starting else None
+
+        async for event in tell(story_now, self._wait_times, self._wait_key):
+            yield event
 
     # Watching and stopping
 
-    async def _start_watching_pods(self, replace: bool = False) -> Any:
-        labels = {"component": self.component_label}
-        return await self._start_reflector(
-            "pods", PodWatch, replace=replace, labels=labels, omit_namespace=self.enable_user_namespaces
-        )
-
-    async def _start_watching_events(self, replace: bool = False) -> Any:
-        return await self._start_reflector(
-            "events", EventWatch, replace=replace, omit_namespace=self.enable_user_namespaces
-        )
-
-    async def _watch(self) -> None:
-        await self._start_watching_pods()
-        if self.events_enabled:
-            await self._start_watching_events()
-
     @property
-    def _key(self) -> str:
-        return f"{self.namespace}/{self.pod_name}"
+    def _pod(self) -> Json | None:
+        """This server's pod as last seen."""
+        pod: Json | None = self.pod_reflector.get(f"{self.namespace}/{self.pod_name}")
+        return pod if pod is not None and self.is_own(pod) else None
 
     async def poll(self) -> int | None:
         """None while it runs or starts, else an exit status; why it ended is kept for the person and the audit."""
-        await self._watch()
+        await self.watch()
         if self._is_starting and not self._start_pending:
             await self._go_on()
-        pod = self.pod_reflector.get(self._key)
+        pod = self._pod
         if pod is None and self.pod_reflector.stale_seconds > 0:
             return None  # nothing is known while the API server is away: nobody loses a server by that
         if pod is not None and not has_ended(pod, datetime.now(UTC), self.lost_after):
@@ -242,8 +228,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
 
     def _note_end(self, pod: Json | None) -> Ending:
         """Why it ended; kept for the person and the audit unless it was asked to, or that is known already."""
-        events = self.event_reflector.of_pod(self.namespace, self.pod_name) if self.event_reflector else []
-        ended = diagnose_end(pod, events)
+        uid = pod["metadata"]["uid"] if pod else self.pod_id
+        ended = diagnose_end(pod, self._sight().said(self.pod_name, uid))
         if self._ended is None and not self._is_stopping:
             self._ended = ended
             self.log.warning("%s ended: %s (%s)", self._log_name, ended.message, ended.code)
@@ -252,13 +238,13 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
 
     async def _go_on(self) -> None:
         """Wait for a pod whose start another hub began, and which is killed before it came to an end."""
-        pod = self.pod_reflector.get(self._key)
+        pod = self._pod
         if pod is not None:
             story = self._story = Story((None,))
-            where = self.namespace, self.pod_name, pod["metadata"]["uid"]
-            wait = follow_pod(story, self.pod_reflector, self.event_reflector, *where)
+            wait = follow_pod(story, self._sight(), self.pod_name, pod["metadata"]["uid"])
             try:
-                await asyncio.wait_for(wait, self.start_timeout)
+                if isinstance(await asyncio.wait_for(wait, self.start_timeout), dict):
+                    await self.grant_rights(pod)
             except TimeoutError:
                 self.log.warning("%s did not come up after the hub was started again", self._log_name)
         self._is_starting = False
@@ -266,7 +252,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
     async def stop(self, now: bool = False) -> None:
         """Take the pod away, and wait until it is gone."""
         self._is_stopping = True  # its end is no news to anybody
-        await self._watch()
+        await self.watch()
         await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
         self._is_starting = False
 
@@ -282,6 +268,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         state: dict[str, Any] = super().get_state()
         if self._is_starting:
             state[_STARTING] = True
+        if self._waited:
+            state[_WAITED] = self._waited
         if self._ended:
             state[_ENDED] = {"code": self._ended.code, "message": self._ended.message, "hint": self._ended.hint}
         return state
@@ -290,5 +278,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, KubeSpawner):
         """After a restart of the hub."""
         super().load_state(state)
         self._is_starting = bool(state.get(_STARTING))
+        self._waited = state.get(_WAITED)
+        record_state(self._wait_times, self._waited)
         ended = state.get(_ENDED)
         self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None

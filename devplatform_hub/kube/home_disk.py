@@ -6,6 +6,8 @@ from typing import Any
 from . import Json
 from .requests import Refused, Requests
 from .storage import growth
+from .user_access import key_of
+from .user_access_api import NotOurs
 
 _log = logging.getLogger("devplatform.start")
 
@@ -13,7 +15,8 @@ _log = logging.getLogger("devplatform.start")
 async def ensure_home(core: Any, storage: Any, ask: Requests, namespace: str, claim: Json, wanted: int) -> str:
     """Make this claim, or grow the one that is there to `wanted` bytes; a sentence where that cannot be, else "".
 
-    A quota is checked before the name is: 403 says only that no new claim may be made. Raises `Refused`.
+    A quota is checked before the name is: 403 says only that no new claim may be made. Raises `Refused`, and `NotOurs`
+    where the claim says that it is another person's; one that says nothing was made for this name by an administrator.
     """
     name = claim["metadata"]["name"]
     status, answer = await ask(
@@ -30,6 +33,9 @@ async def ensure_home(core: Any, storage: Any, ask: Requests, namespace: str, cl
     )
     if found == 404:
         raise Refused(status, answer, f"making the claim {name}")
+    owner, wants = key_of(there), key_of(claim)
+    if owner and wants and owner[0] != wants[0]:
+        raise NotOurs("home disk", name)
     step = growth(there, wanted, await _storage_class(storage, ask, there))
     if step.patch is None:
         return step.message

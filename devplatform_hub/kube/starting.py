@@ -14,12 +14,15 @@ from ..core.cluster import Placement
 from ..core.diagnosis.model import Finding, Waiting
 from ..core.diagnosis.refusal import diagnose_refusal
 from ..core.diagnosis.start import diagnose_start
+from ..core.errors import PublicError
 from . import Json
 from .requests import Refused
 from .watching import EventWatch, PodWatch
 
 _TICK = 2.0
 """So often a start is looked at again when nothing changes: some causes count only after a while."""
+CONTAINER = "notebook"
+"""KubeSpawner's name for the container that is the server."""
 _log = logging.getLogger("devplatform.start")
 
 
@@ -37,6 +40,8 @@ def finding_of(error: Exception) -> Finding:
         return error.finding
     if isinstance(error, Refused):
         return diagnose_refusal(error.status, error.body)
+    if isinstance(error, PublicError):
+        return Finding(error.code, error.message, error.hint, fatal=True)
     return diagnose_refusal(503, {"message": str(error)})
 
 
@@ -77,17 +82,54 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Pods:
-    """What a start needs of the cluster, and how to see it. `create` makes the pod of a placement."""
+class Sight:
+    """What can be seen of a start: its pod, the events about it, and those about its disks since `begun`."""
 
     pods: PodWatch
     events: EventWatch | None
+    namespace: str
+    claims: tuple[str, ...] = ()
+    begun: datetime | None = None
+
+    def pod(self, name: str, uid: str) -> Json | None:
+        """The very pod of this uid: not one before this that is still going, nor what somebody else made."""
+        pod = self.pods.get(f"{self.namespace}/{name}")
+        return pod if pod is not None and pod["metadata"]["uid"] == uid else None
+
+    def said(self, name: str, uid: str | None) -> list[Json]:
+        """The events so far, oldest first; without `uid` of the last pod of that name."""
+        if self.events is None:
+            return []
+        return self.events.of_pod(self.namespace, name, uid, claims=self.claims, claims_since=self.begun)
+
+    def revision(self, name: str) -> tuple[int, int]:
+        """Other numbers after every change."""
+        events = self.events.revision(self.namespace, name, claims=self.claims) if self.events else 0
+        return self.pods.revision(f"{self.namespace}/{name}"), events
+
+    async def change(self, name: str, seen: tuple[int, int]) -> None:
+        """Until the pod or the events change, or a tick has passed."""
+        waits = [asyncio.ensure_future(self.pods.change(f"{self.namespace}/{name}", seen[0], _TICK))]
+        if self.events:
+            wait = self.events.change(self.namespace, name, seen[1], _TICK, claims=self.claims)
+            waits.append(asyncio.ensure_future(wait))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in waits:
+                waiting.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """What a start does in the cluster. `create` makes the pod of a placement, `created` what belongs to it."""
+
     create: Callable[[Placement | None], Awaitable[Json]]
     remove: Callable[[], Awaitable[None]]
     created: Callable[[Json], Awaitable[None]]
 
 
-async def start_pod(story: Story, cluster: Pods, namespace: str, container: str = "notebook") -> Json:
+async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
     """The pod whose container runs. Raises `StartFailed` as soon as a cause is known that cannot heal.
 
     Where a place has no room and another is left, the pod is taken away and made anew at the next one.
@@ -96,66 +138,43 @@ async def start_pod(story: Story, cluster: Pods, namespace: str, container: str 
         pod = await cluster.create(story.placement)
         await cluster.created(pod)
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        failed = await follow_pod(story, cluster.pods, cluster.events, namespace, name, uid, container)
+        failed = await follow_pod(story, sight, name, uid)
         if isinstance(failed, dict):
             return failed
         if story.is_last or not failed.no_capacity:
             raise StartFailed(failed)
         story.moved.append((story.placement.name if story.placement else "", failed))
-        _log.info("%s/%s: %s; trying the next place", namespace, name, failed.message)
+        _log.info("%s/%s: %s; trying the next place", sight.namespace, name, failed.message)
         await cluster.remove()
         story.index += 1
 
 
-async def follow_pod(
-    story: Story,
-    pods: PodWatch,
-    events: EventWatch | None,
-    namespace: str,
-    name: str,
-    uid: str,
-    container: str = "notebook",
-) -> Json | Finding:
+async def follow_pod(story: Story, sight: Sight, name: str, uid: str) -> Json | Finding:
     """The pod once its container runs, or what ended the hope for it at this place."""
-    key = f"{namespace}/{name}"
     shown = False
     while True:
-        seen = pods.revision(key), events.revision(namespace, name) if events else 0
-        pod = pods.get(key)
-        if pod is not None and pod["metadata"]["uid"] != uid:
-            pod = None  # one before this that is still going, or what was made by somebody else
+        seen = sight.revision(name)
+        pod = sight.pod(name, uid)
         shown = shown or pod is not None
-        if pod is not None and is_running(pod, container):
+        if pod is not None and is_running(pod):
             story.find((), time.monotonic())
             return pod
         if pod is None and shown:
             return Finding("deleted", "Your server was deleted while it was starting.", "Start it again.", fatal=True)
-        found = events.of_pod(namespace, name, uid) if events else []
-        story.find(diagnose_start(pod, found, container=container, now=datetime.now(UTC)), time.monotonic())
+        found = diagnose_start(pod, sight.said(name, uid), container=CONTAINER, now=datetime.now(UTC))
+        story.find(found, time.monotonic())
         for finding in story.findings:
             if finding.fatal or (finding.no_capacity and not story.is_last):
                 return finding
-        await _change(pods, events, namespace, name, seen)
+        await sight.change(name, seen)
 
 
-def is_running(pod: Json, container: str = "notebook") -> bool:
+def is_running(pod: Json) -> bool:
     """Whether the container is up and has an address. Other containers, such as sidecars, may still come."""
     status = pod.get("status") or {}
     return bool(
         status.get("phase") == "Running"
         and status.get("podIP")
         and "deletionTimestamp" not in pod["metadata"]
-        and any(c["name"] == container and c.get("ready") for c in status.get("containerStatuses") or ())
+        and any(c["name"] == CONTAINER and c.get("ready") for c in status.get("containerStatuses") or ())
     )
-
-
-async def _change(pods: PodWatch, events: EventWatch | None, namespace: str, name: str, seen: tuple[int, int]) -> None:
-    """Until the pod or its events change, or a tick has passed."""
-    waits = [asyncio.ensure_future(pods.change(f"{namespace}/{name}", seen[0], _TICK))]
-    if events:
-        waits.append(asyncio.ensure_future(events.change(namespace, name, seen[1], _TICK)))
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

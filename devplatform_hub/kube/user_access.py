@@ -186,6 +186,13 @@ def is_ours(found: Mapping[str, Any], key: Key, *, hub: str) -> bool:
     return object_labels(hub).items() <= labels.items() and key_of(found) == key
 
 
+def is_pod_of(pod: Mapping[str, Any], key: Key, *, hub: str) -> bool:
+    """Whether a pod is this very server's. One that was made before hubs had labels counts by person and server."""
+    labels = pod["metadata"].get("labels") or {}
+    mine = hub_labels(hub)
+    return key_of(pod) == key and labels.get(HUB_LABEL, mine[HUB_LABEL]) == mine[HUB_LABEL]
+
+
 def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Json | None:
     """The JSON merge patch that turns an object into the wanted one, as of its `resourceVersion`; None where it is.
 

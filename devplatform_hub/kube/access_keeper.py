@@ -1,0 +1,68 @@
+"""The rights of everybody whose server a hub runs, for as long as the hub runs: one sweep after another."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .requests import ApiUnavailable, Refused
+from .session_access import UserAccess
+from .user_access import Session
+from .watching import PodWatch
+
+_log = logging.getLogger("devplatform.access")
+
+Active = Callable[[str, Mapping[str, Any]], Iterable[Session]]
+"""Every server of a namespace that the hub runs or starts now, from the pods there by `namespace/name`."""
+
+
+@dataclass(slots=True)
+class AccessKeeper:
+    """One for each hub. `interval` is seconds between two sweeps; what was once asked for is swept from then on."""
+
+    interval: float
+    active: Active
+    _kept: dict[str, tuple[UserAccess, PodWatch]] = field(default_factory=dict)
+    _task: "asyncio.Task[None] | None" = None
+
+    def of(self, namespace: str, pods: PodWatch, make: Callable[[], UserAccess]) -> UserAccess:
+        """The one `UserAccess` of a namespace, made when it is first asked for."""
+        if namespace not in self._kept:
+            self._kept[namespace] = make(), pods
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._sweep_on(), name="sweep rights")
+        return self._kept[namespace][0]
+
+    async def stop(self) -> None:
+        """End the sweeps. Nothing is taken away."""
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _sweep_on(self) -> None:
+        while True:
+            for namespace in list(self._kept):
+                try:
+                    await self._sweep(namespace)
+                except (ApiUnavailable, Refused) as error:
+                    _log.warning("The rights in %s are looked at again later: %s", namespace, error)
+                except Exception:
+                    # The task of all rights must not end by one bad object; its trace says which.
+                    _log.exception("The rights in %s could not be looked at", namespace)
+            await asyncio.sleep(self.interval)
+
+    async def _sweep(self, namespace: str) -> None:
+        access, watch = self._kept[namespace]
+        if watch.stale_seconds:  # what is known of pods is out of date: that ends nobody's rights
+            return
+        active = list(self.active(namespace, watch.pods))
+        own = [pod for key, pod in watch.pods.items() if key.startswith(f"{namespace}/")]
+        swept = await access.sweep(active, own)
+        if swept != type(swept)():
+            _log.info(
+                "Rights in %s: %d left over removed, %d mended; %d pods of unknown servers, %d of them ended",
+                namespace,
+                *(len(found) for found in (swept.removed, swept.mended, swept.orphans, swept.ended)),
+            )

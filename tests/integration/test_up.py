@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -37,6 +38,14 @@ def family_of(product: Product) -> list[psutil.Process]:
     return [hub, *hub.children(recursive=True)]
 
 
+def sockets_of(process: psutil.Process, kind: str) -> list[Any]:
+    """Its sockets; none of one that has ended since it was listed, such as a helper of a kernel."""
+    try:
+        return list(process.net_connections(kind))
+    except psutil.NoSuchProcess:
+        return []
+
+
 class TestRunning:
     """Against the started platform."""
 
@@ -55,10 +64,10 @@ class TestRunning:
         listening = {
             (process.name(), connection.laddr.ip)
             for process in family.values()
-            for connection in process.net_connections("inet")
+            for connection in sockets_of(process, "inet")
             if connection.status == psutil.CONN_LISTEN
         }
-        udp = [c for process in family.values() for c in process.net_connections("udp")]
+        udp = [c for process in family.values() for c in sockets_of(process, "udp")]
         assert {address for _, address in listening} == {"127.0.0.1"}
         assert len(listening) >= 2, "the hub and its proxy at least"
         assert udp == []

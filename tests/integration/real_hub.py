@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from devplatform_hub.embedded.platform import free_ports
 from tests.lab import tools
 from tests.lab.hub import ADMIN_TOKEN, BASE_CONFIG, RealHub, base_settings
-from tests.lab.process import free_ports
 
 __all__ = ["ADMIN_TOKEN", "RealHub", "free_ports", "running_hub"]
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from devplatform_hub.authenticators.passwords import hash_password, make_code
 from devplatform_hub.core.identity import parse_group
 from devplatform_hub.directory.local_users import LocalUsers
 from devplatform_hub.directory.users_file import UsersFile
+from devplatform_hub.embedded.platform import free_ports
 from tests.lab import tools
 
 USERS = "developer-platform-users"
@@ -89,7 +89,7 @@ class Hub:
 
 def start_hub(folder: Path, more: str = "") -> Hub:
     """A hub that answers at its sign-in page."""
-    port, hub_port, api_port = _free_ports(3)
+    port, hub_port, api_port = free_ports(3)
     config = folder / "config.py"
     config.write_text(
         _CONFIG.format(
@@ -200,14 +200,3 @@ async def browser(hub: Hub) -> AsyncIterator[Browser]:
     """A browser with empty cookies."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         yield Browser(session, hub.origin)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -27,9 +27,10 @@ from typing import Any, Self
 
 import requests
 
+from devplatform_hub.embedded.platform import free_ports
 from tests.lab import build, control_plane, hub_rbac
 from tests.lab.certificates import Authority
-from tests.lab.process import Process, free_ports
+from tests.lab.process import Process
 from tests.lab.slow_link import SlowLink
 
 SIMULATED = "devplatform.test/simulated"

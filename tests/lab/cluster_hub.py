@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from devplatform_hub.embedded.platform import free_ports
 from tests.lab.cluster import Cluster
 from tests.lab.control_plane import own_environment
 from tests.lab.hub import BASE_CONFIG, RealHub, base_settings
-from tests.lab.process import Process, free_ports
+from tests.lab.process import Process
 
 OURS = "devplatform_hub.spawner.DevPlatformSpawner"
 STOCK = "kubespawner.KubeSpawner"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from devplatform_hub.embedded.platform import free_ports
 from tests.lab import tools
-from tests.lab.process import free_ports
 
 ADMIN_TOKEN = "a-token-for-tests-alone-0123456789abcdef"
 BASE_CONFIG = """\

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from devplatform_hub.embedded.platform import free_ports
 from tests.lab import tools
 
 _ADMIN_TOKEN = "a-token-for-tests-alone-0123456789abcdef"
@@ -111,7 +111,7 @@ def mlflow_hub(folder: Path) -> Iterator[MlflowHub]:
     assert proxy is not None
     assert python is not None
     assert node is not None
-    public, inner, api, service = _free_ports(4)
+    public, inner, api, service = free_ports(4)
     origin = f"http://127.0.0.1:{public}"
     settings = {
         "origin": origin,
@@ -170,11 +170,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     _, alive = psutil.wait_procs(children, 5)
     for child in alive:
         child.kill()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(opened.getsockname()[1]) for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports

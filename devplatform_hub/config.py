@@ -9,24 +9,63 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jupyterhub
+from traitlets.config import LazyConfigValue
+
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
 
 _TEN_YEARS = 315_360_000
+_SPAWNER = "devplatform_hub.spawner.DevPlatformSpawner"
+_STOCK = ("kubespawner.KubeSpawner", "kubespawner.spawner.KubeSpawner")
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "strict-origin-when-cross-origin"}
 
 
-def setup(c: Any, *, services: Iterable[HubService] = SERVICES) -> None:
-    """What every deployment has: roles of people, servers and services, and how activity is counted."""
-    chosen = list(services)
-    c.JupyterHub.load_roles = roles(chosen)
-    c.Spawner.server_token_scopes = server_scopes(chosen)
+def setup(c: Any, *, services: Iterable[HubService] | None = None) -> None:
+    """The platform on a cluster: servers as pods, roles of people, servers and services, and how activity is counted.
+
+    Call it last: what is configured already stays, and is added to. `services` are those of the platform that this
+    hub has; by default the ones that `c.JupyterHub.services` names, as a role for any other would end the hub.
+    """
+    if services is None:
+        names = {entry.get("name") for entry in _list(c.JupyterHub, "services")}
+        services = [service for service in SERVICES if service.name in names]
+    _compose(c, list(services))
+    spawner = c.JupyterHub.get("spawner_class")
+    if spawner is None or spawner in _STOCK or getattr(spawner, "__name__", "") == "KubeSpawner":
+        c.JupyterHub.spawner_class = _SPAWNER
+    if "allow_named_servers" not in c.JupyterHub:
+        c.JupyterHub.allow_named_servers = True
+    # A hub that is rolled out anew leaves people's servers alone.
+    if "cleanup_servers" not in c.JupyterHub:
+        c.JupyterHub.cleanup_servers = False
+
+
+def _compose(c: Any, services: list[HubService]) -> None:
+    """What every deployment has."""
+    given = _list(c.JupyterHub, "load_roles")
+    names = {role.get("name") for role in given}
+    c.JupyterHub.load_roles = [*given, *(role for role in roles(services) if role["name"] not in names)]
+    if "server_token_scopes" not in c.Spawner:
+        c.Spawner.server_token_scopes = server_scopes(services)
     # A server reports itself when kernels, terminals and editors were last used. The proxy sees bytes only: the
     # heartbeat of a tab that nobody looks at would keep an unused server alive for ever.
     c.JupyterHub.last_activity_interval = _TEN_YEARS
-    c.JupyterHub.template_paths = [str(Path(__file__).parent / "hub_templates")]
+    ours = str(Path(__file__).parent / "hub_templates")
+    c.JupyterHub.template_paths = [*(path for path in _list(c.JupyterHub, "template_paths") if path != ours), ours]
     # The hub's own Content-Security-Policy (frame-ancestors 'none') stays: naming one here would replace it.
-    c.JupyterHub.tornado_settings = {
-        "headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "strict-origin-when-cross-origin"}
-    }
+    settings = dict(c.JupyterHub.get("tornado_settings") or {})
+    c.JupyterHub.tornado_settings = {**settings, "headers": {**_HEADERS, **settings.get("headers", {})}}
+    if jupyterhub.version_info[0] < 6:
+        # It counts people who may not start what they asked for as failures, and ends itself after a few of them.
+        c.Spawner.consecutive_failure_limit = 0
+
+
+def _list(section: Any, name: str) -> list[Any]:
+    """What is configured so far, however it was: set, or with `append` and `extend`."""
+    value = section.get(name)
+    if isinstance(value, LazyConfigValue):
+        value = value.get_value([])
+    return list(value or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +96,7 @@ class Machine:
 
 def setup_machine(c: Any, machine: Machine) -> None:
     """The whole platform on one machine, on loopback only."""
-    setup(c)
+    _compose(c, list(SERVICES))
     data = Path(machine.data)
     c.JupyterHub.bind_url = machine.origin
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{machine.hub_port}"

@@ -40,9 +40,8 @@ c.JupyterHub.load_groups = s["groups"]
 c.Authenticator.admin_users = set(s["admins"])
 c.DummyAuthenticator.password = s["password"]
 if s["ours"]:
-    import devplatform_hub.config
-    devplatform_hub.config.setup(c, services=())
-    c.JupyterHub.load_roles = [*c.JupyterHub.load_roles, _of_tests]
+    import devplatform_hub
+    devplatform_hub.setup(c)
     c.DevPlatformSpawner.profiles_file = s["profiles_file"]
 c.JupyterHub.spawner_class = s["spawner"]
 c.JupyterHub.allow_named_servers = True

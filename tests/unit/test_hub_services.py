@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from traitlets.config import Config
 
+import devplatform_hub
 from devplatform_hub.config import Machine, setup, setup_machine
 from devplatform_hub.hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, external, managed, roles, server_scopes
 
@@ -89,6 +90,56 @@ def test_setup_keeps_the_hubs_strict_framing_and_counts_no_proxy_traffic() -> No
     setup(c)
     assert "Content-Security-Policy" not in c.JupyterHub.tornado_settings["headers"]
     assert c.JupyterHub.last_activity_interval > 10**8
+
+
+def test_setup_alone_names_no_service_that_is_not_there() -> None:
+    """A role for one would end the hub; and servers are the platform's pods."""
+    c = Config()
+    devplatform_hub.setup(c)
+    assert c.JupyterHub.load_roles == roles([])
+    assert c.Spawner.server_token_scopes == ["users:activity!user", "access:servers!server"]
+    assert c.JupyterHub.spawner_class == "devplatform_hub.spawner.DevPlatformSpawner"
+
+
+def test_setup_adds_to_what_an_operator_configured() -> None:
+    """As in a chart's hook that runs last: nothing of theirs is lost, and a second call changes nothing."""
+    c = Config()
+    c.JupyterHub.services = [{"name": "mlflow", "url": "http://mlflow:80"}, {"name": "theirs"}]
+    c.JupyterHub.load_roles = [{"name": "theirs", "services": ["theirs"], "scopes": ["list:users"]}]
+    c.JupyterHub.template_paths.append("/theirs")
+    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "headers": {"X-Theirs": "1"}}
+    c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
+    c.JupyterHub.allow_named_servers = False
+    devplatform_hub.setup(c)
+    devplatform_hub.setup(c)
+    assert c.JupyterHub.load_roles == [
+        {"name": "theirs", "services": ["theirs"], "scopes": ["list:users"]},
+        *roles([MLFLOW]),
+    ]
+    assert c.JupyterHub.template_paths == ["/theirs", str(Path(devplatform_hub.__file__).parent / "hub_templates")]
+    assert c.JupyterHub.tornado_settings == {
+        "slow_spawn_timeout": 0,
+        "headers": {
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "strict-origin-when-cross-origin",
+            "X-Theirs": "1",
+        },
+    }
+    assert c.JupyterHub.spawner_class == "devplatform_hub.spawner.DevPlatformSpawner"
+    assert c.JupyterHub.allow_named_servers is False
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"), [pytest.param((5, 5, 0), 0, id="5"), pytest.param((6, 1, 1), None, id="6")]
+)
+def test_people_who_are_refused_do_not_end_the_hub(
+    version: tuple[int, int, int], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterHub 5 counts every refusal as a failure and ends after some, whatever the chart around it says."""
+    monkeypatch.setattr("jupyterhub.version_info", version)
+    c = Config()
+    devplatform_hub.setup(c)
+    assert c.Spawner.get("consecutive_failure_limit") == expected
 
 
 def test_one_machine_is_on_loopback_alone(tmp_path: Path) -> None:

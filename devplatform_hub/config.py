@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jupyterhub
-from traitlets.config import LazyConfigValue
+from traitlets.config.loader import LazyConfigValue
 
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
 

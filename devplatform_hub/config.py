@@ -13,6 +13,7 @@ import jupyterhub
 from traitlets.config.loader import LazyConfigValue
 
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
+from .stop_notes import log_and_note
 
 _TEN_YEARS = 315_360_000
 _SPAWNER = "devplatform_hub.spawner.DevPlatformSpawner"
@@ -54,7 +55,8 @@ def _compose(c: Any, services: list[HubService]) -> None:
     c.JupyterHub.template_paths = [*(path for path in _list(c.JupyterHub, "template_paths") if path != ours), ours]
     # The hub's own Content-Security-Policy (frame-ancestors 'none') stays: naming one here would replace it.
     settings = dict(c.JupyterHub.get("tornado_settings") or {})
-    c.JupyterHub.tornado_settings = {**settings, "headers": {**_HEADERS, **settings.get("headers", {})}}
+    headers = {**_HEADERS, **settings.get("headers", {})}
+    c.JupyterHub.tornado_settings = {"log_function": log_and_note, **settings, "headers": headers}
     if jupyterhub.version_info[0] < 6:
         # It counts people who may not start what they asked for as failures, and ends itself after a few of them.
         c.Spawner.consecutive_failure_limit = 0

@@ -76,9 +76,13 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         return Capabilities(is_cluster=True)
 
     def notice(self) -> str:
-        """Why the last server ended, unless somebody asked for that."""
+        """Why the last server ended, unless its person asked for that."""
         ended = self._ended
         return f"Your last server: {ended.message} {ended.hint}".strip() if ended else ""
+
+    def note_stop(self, ending: Ending) -> None:
+        """Somebody else stopped it."""
+        self._ended = ending
 
     # Starting
 

@@ -14,6 +14,7 @@ from traitlets import Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
+from .core.diagnosis.model import Ending
 from .core.errors import PublicError
 from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
 from .core.profiles import Capabilities, Catalog, offers
@@ -67,6 +68,9 @@ class ProfileSpawnerMixin(_Base):
     def notice(self) -> str:
         """One sentence to show above the profiles, such as why the last server ended. Empty: nothing."""
         return ""
+
+    def note_stop(self, ending: Ending) -> None:
+        """Keep for `notice` that somebody else stopped the server. Here: nothing is kept."""
 
     # What is decided, and by whom
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Unicode, default
 
+from ..core.diagnosis.model import Ending
 from ..core.errors import PublicError
 from ..core.names import slug
 from ..core.profiles import Capabilities, Editor
@@ -81,8 +82,12 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         return detect_capabilities(self._missing_editors(), _enforcement().sentence)
 
     def notice(self) -> str:
-        """Why the last server ended, unless its person or an administrator asked for that."""
+        """Why the last server ended, unless its person asked for that."""
         return f"Your last server: {self._note}" if self._note else ""
+
+    def note_stop(self, ending: Ending) -> None:
+        """Somebody else stopped it."""
+        self._note = f"{ending.message} {ending.hint}".strip()
 
     def _missing_editors(self) -> dict[Editor, str]:
         return missing_editors(self.code_server, self.node)

@@ -112,13 +112,41 @@ def test_the_reason_of_an_end_is_kept(hub: ClusterHub, profile: str, code: str, 
     assert status == 200, model
     ended = model["servers"][""]["state"]["devplatform_ended"]
     assert (ended["code"], says in ended["message"]) == (code, True), ended
-    visitor = Visitor(hub.origin, "alice")
-    visitor.get("/hub/login")
-    fields = {"username": "alice", "password": "any", "_xsrf": visitor.xsrf()}
-    visitor.http.post(f"{hub.origin}/hub/login?next=/hub/home", data=fields, timeout=30)
+    visitor = signed_in(hub, "alice")
     for path in ("/hub/home", "/hub/spawn/alice"):
         page = visitor.get(path)
         assert (page.status_code, says in page.text) == (200, True), (path, page.text[:2000])
+
+
+def signed_in(hub: ClusterHub, user: str) -> Visitor:
+    """This person, with their cookies."""
+    visitor = Visitor(hub.origin, user)
+    visitor.get("/hub/login")
+    fields = {"username": user, "password": "any", "_xsrf": visitor.xsrf()}
+    visitor.http.post(f"{hub.origin}/hub/login?next=/hub/home", data=fields, timeout=30)
+    return visitor
+
+
+def home_page(hub: ClusterHub, user: str) -> str:
+    """What this person sees after sign-in."""
+    return str(signed_in(hub, user).get("/hub/home").text)
+
+
+def test_a_person_reads_who_stopped_their_server(hub: ClusterHub) -> None:
+    """An administrator or a service such as the culler; nothing where they did it themselves, or started anew."""
+    hub.start_server("alice")
+    hub.stop_server("alice")  # with the token of the service `tests`
+    assert "The service tests stopped it." in home_page(hub, "alice")
+    hub.start_server("alice")
+    assert hub.api("DELETE", "/users/alice/server", user="root")[0] in (202, 204)
+    hub.wait(lambda: not hub.server("alice"), 30, "the end of the server")
+    assert "An administrator stopped it." in home_page(hub, "alice")
+    hub.start_server("alice")
+    assert hub.api("DELETE", "/users/alice/server", user="alice")[0] in (202, 204)
+    hub.wait(lambda: not hub.server("alice"), 30, "the end of the server")
+    assert "stopped it" not in home_page(hub, "alice")
+    stops = [(line["actor"], line["target"], line["why"]) for line in hub.audit() if line["action"] == "server.stop"]
+    assert stops == [("tests", "alice/", "stopped-by-service"), ("root", "alice/", "stopped-by-administrator")]
 
 
 def test_a_hub_killed_while_servers_start_goes_on_with_them(hub: ClusterHub) -> None:

@@ -9,6 +9,7 @@
 For comparisons: `cluster_hub(cluster, folder, namespace=..., spawner="kubespawner.KubeSpawner", traits={...})`.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,6 +85,11 @@ class ClusterHub(RealHub):
                 return pod
         return {}
 
+    def audit(self) -> list[dict[str, Any]]:
+        """What the hub wrote to its audit file, oldest first."""
+        lines = (self.folder / "audit.jsonl").read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
     def restart(self) -> None:
         """As a rollout does: ended in order, then started."""
         assert self.process is not None
@@ -144,7 +150,11 @@ def cluster_hub(
         folder,
         settings=settings,
         # Not the cluster administrator's: what the hub may not do on a real cluster it must not do here.
-        environment={"KUBECONFIG": str(cluster.kubeconfig_for("hub", namespace)), "NO_PROXY": "127.0.0.1,localhost"},
+        environment={
+            "KUBECONFIG": str(cluster.kubeconfig_for("hub", namespace)),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl"),
+        },
         cluster=cluster,
         namespace=namespace,
         simulated=simulated,

@@ -10,6 +10,7 @@ from traitlets.config import Config
 import devplatform_hub
 from devplatform_hub.config import Machine, setup, setup_machine
 from devplatform_hub.hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, external, managed, roles, server_scopes
+from devplatform_hub.stop_notes import log_and_note
 
 
 def machine(tmp_path: Path, **changes: Any) -> Machine:
@@ -118,6 +119,7 @@ def test_setup_adds_to_what_an_operator_configured() -> None:
     ]
     assert c.JupyterHub.template_paths == ["/theirs", str(Path(devplatform_hub.__file__).parent / "hub_templates")]
     assert c.JupyterHub.tornado_settings == {
+        "log_function": log_and_note,
         "slow_spawn_timeout": 0,
         "headers": {
             "X-Content-Type-Options": "nosniff",

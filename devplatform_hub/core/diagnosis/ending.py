@@ -159,3 +159,12 @@ def _is_fuse_out_of_memory(status: Json) -> bool:
 def _is_unreachable(status: Json) -> bool:
     ready = condition(status, "Ready")
     return ready.get("reason") in ("NodeStatusUnknown", "NodeLost")
+
+
+def stopped_by(kind: str, name: str) -> Ending:
+    """What a person reads whose server somebody else stopped. `kind` is the hub's word for who: `user` or `service`."""
+    if kind == "user":
+        return Ending("stopped-by-administrator", "An administrator stopped it.", "Your files are kept.", 0)
+    if "cull" in name:
+        return Ending("culled", "It was stopped because it was not in use.", "Your files are kept.", 0)
+    return Ending("stopped-by-service", f"The service {name} stopped it.", "Your files are kept.", 0)

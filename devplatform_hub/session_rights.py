@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner
+from jupyterhub.utils import maybe_future
 from kubespawner.clients import shared_client
 from traitlets import Float, Unicode
 from traitlets.config import LoggingConfigurable
@@ -97,7 +98,7 @@ class SessionRightsMixin(_Base):
         """JupyterHub calls this at the end of every server, also of one that never came up."""
         if access := self._access():
             await access.session_ended(*self.server_key)
-        return await super().run_post_stop_hook()
+        return await maybe_future(super().run_post_stop_hook())
 
     def session(self, pod_uid: str) -> Session:
         """This server, for those who look after rights."""

@@ -60,7 +60,9 @@ async def _storage_class(storage: Any, ask: Requests, claim: Json) -> Json | Non
     if not name:
         return None
     try:
-        status, answer = await ask(storage.read_storage_class, name, what="reading a class", accept=(403, 404))
+        status, answer = await ask(
+            storage.read_storage_class, name, what="reading a class", accept=(403, 404), warming=0
+        )
     except Refused:
         return None
     return answer if status < 400 else None

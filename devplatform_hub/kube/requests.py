@@ -18,6 +18,8 @@ from . import Json
 _BUSY = {429, 500, 502, 503, 504}
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_WARMING = 4.0
+"""For so many seconds an API server that has just started may not know the rights that it has stored."""
 
 Method = Callable[..., Awaitable[aiohttp.ClientResponse]]
 
@@ -44,13 +46,21 @@ class Requests:
         self._patience = patience
 
     async def __call__(
-        self, method: Method, *args: Any, what: str, accept: Collection[int] = (), **options: Any
+        self,
+        method: Method,
+        *args: Any,
+        what: str,
+        accept: Collection[int] = (),
+        warming: float = _WARMING,
+        **options: Any,
     ) -> tuple[int, Json]:
         """Status and JSON of the answer; a status of 400 or more only where it is in `accept`.
 
-        Raises `Refused`, or `ApiUnavailable` after the last try. A request that timed out may have been carried out.
+        For `warming` seconds it is not taken for true that the hub has no right to this. Raises `Refused`, or
+        `ApiUnavailable` after the last try. A request that timed out may have been carried out.
         """
-        deadline = time.monotonic() + self._patience
+        begun = time.monotonic()
+        deadline = begun + self._patience
         pause = _FIRST_PAUSE
         while True:
             reason, after = "it did not answer", 0.0
@@ -59,9 +69,10 @@ class Requests:
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 reason = str(error) or reason
             else:
-                if status < 400 or status in accept:
+                is_warming = _has_no_right(status, body) and time.monotonic() - begun < warming
+                if (status < 400 or status in accept) and not is_warming:
                     return status, body
-                if status not in _BUSY:
+                if status not in _BUSY and not is_warming:
                     raise Refused(status, body, what)
                 reason = f"{status} {str(body.get('message', ''))[:200]}"
             rest = max(after, pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret; so that not all come at once
@@ -69,6 +80,11 @@ class Requests:
                 raise ApiUnavailable(f"{what}: {reason}")
             await asyncio.sleep(rest)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _has_no_right(status: int, body: Json) -> bool:
+    """Whether it is the account that may not, as opposed to a quota or a policy that does not allow the object."""
+    return status == 401 or (status == 403 and ': User "' in str(body.get("message", "")))
 
 
 async def _ask(method: Method, args: tuple[Any, ...], options: Json) -> tuple[int, Json, float]:

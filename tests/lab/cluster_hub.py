@@ -115,13 +115,14 @@ def cluster_hub(
     origin: str = "",
     address: str = "127.0.0.1",
     server_port: int = 0,
+    kubeconfig: Path | None = None,
     started: bool = True,
 ) -> Iterator[ClusterHub]:
     """A hub in this namespace, ended afterwards; its pods stay until the namespace goes.
 
     `traits` by class name; `config` is Python that comes last, with `c` and `s`. `address` is where servers find the
     hub: a bridge's address for pods that really run. `server_port`: 0 is the stand-in of all simulated pods.
-    `started=False`: call `start()` yourself.
+    `kubeconfig`: another than the hub's own, such as one through a proxy. `started=False`: call `start()` yourself.
     """
     folder.mkdir(parents=True, exist_ok=True)
     profiles_file = folder / "profiles.yaml"
@@ -151,7 +152,7 @@ def cluster_hub(
         settings=settings,
         # Not the cluster administrator's: what the hub may not do on a real cluster it must not do here.
         environment={
-            "KUBECONFIG": str(cluster.kubeconfig_for("hub", namespace)),
+            "KUBECONFIG": str(kubeconfig or cluster.kubeconfig_for("hub", namespace)),
             "NO_PROXY": "127.0.0.1,localhost",
             "DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl"),
         },

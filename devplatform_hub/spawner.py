@@ -127,9 +127,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             self.report("server.start", "failed", finding.code)
             self._is_starting = False
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
-            status = error.status if isinstance(error, PublicError) else 503
-            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=status)
-            raise as_refusal(public) from error
+            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
+            raise as_refusal(error if isinstance(error, PublicError) else public) from error
         self._is_starting = False
         self._waited = as_state(story.waited, self._wait_key)
         record_state(self._wait_times, self._waited)
@@ -172,7 +171,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         return Pods(create, remove, self._pod_made)
 
     def _sight(self, begun: datetime | None = None) -> Sight:
-        claims = (self.pvc_name,) if self._pvc_exists else ()
+        # A disk outlives pods: what was said of it counts for a start, since that began, and for nothing else.
+        claims = (self.pvc_name,) if begun and self._pvc_exists else ()
         return Sight(self.pod_reflector, self.event_reflector, self.namespace, claims, begun)
 
     @property
@@ -245,7 +245,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         pod = self._pod
         if pod is not None:
             story = self._story = Story((None,))
-            wait = follow_pod(story, self._sight(), self.pod_name, pod["metadata"]["uid"])
+            begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+            wait = follow_pod(story, self._sight(begun), self.pod_name, pod["metadata"]["uid"])
             try:
                 if isinstance(await asyncio.wait_for(wait, self.start_timeout), dict):
                     await self.grant_rights(pod)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jupyterhub
@@ -11,9 +13,11 @@ from tornado import web
 from traitlets.config import Config
 
 from devplatform_hub.core.errors import PublicError
+from devplatform_hub.kube.watching import EventWatch
 from devplatform_hub.spawner import DevPlatformSpawner
 from devplatform_hub.spawning import as_refusal
 from tests.doubles.hub_person import Group, Person, belongs_to_alice, without_cluster
+from tests.unit.test_event_index import NOW, event
 
 GIB = 2**30
 PROFILES = """profiles:
@@ -122,6 +126,23 @@ async def test_the_last_choice_outlives_a_stop_and_the_hub(spawner: DevPlatformS
     assert spawner._last_choice == {}
     spawner.load_state(state)
     assert spawner._last_choice == {"profile": "gpu", "editor": "jupyterlab", "options": {}}
+
+
+async def test_what_is_said_of_a_disk_does_not_hide_why_its_pod_is_gone(
+    spawner: DevPlatformSpawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart of the hub the pod is not there and its uid is not known: its events alone tell."""
+    api = SimpleNamespace(api_client=SimpleNamespace(configuration=SimpleNamespace(host="https://cluster.test")))
+    monkeypatch.setattr("kubespawner.reflector.shared_client", lambda *a, **k: api)
+    watch = EventWatch(parent=spawner, namespace=spawner.namespace)
+    monkeypatch.setattr(DevPlatformSpawner, "reflectors", {("events", spawner.namespace): watch})
+    spawner._pvc_exists = True
+    ago = time.time() - NOW
+    pod_key, disk = (spawner.namespace, "Pod", spawner.pod_name), "PersistentVolumeClaim"
+    watch._take("ADDED", event("p", 1, ago=-ago, about=pod_key, reason="Preempted", message="by another"))
+    about = (spawner.namespace, disk, spawner.pvc_name)
+    watch._take("ADDED", event("c", 2, ago=-ago, about=about, about_uid="c1", reason="Resizing", message="grows"))
+    assert spawner._note_end(None).code == "pre-empted"
 
 
 async def test_an_edit_of_the_profiles_counts_at_once_and_a_broken_one_is_said(

@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jupyterhub
-from traitlets.config.loader import LazyConfigValue
-
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
-from .stop_notes import log_and_note
 
 _TEN_YEARS = 315_360_000
 _SPAWNER = "devplatform_hub.spawner.DevPlatformSpawner"
@@ -28,7 +24,7 @@ def setup(c: Any, *, services: Iterable[HubService] | None = None) -> None:
     hub has; by default the ones that `c.JupyterHub.services` names, as a role for any other would end the hub.
     """
     if services is None:
-        names = {entry.get("name") for entry in _list(c.JupyterHub, "services")}
+        names = {entry.get("name") for entry in _so_far(c.JupyterHub, "services", [])}
         services = [service for service in SERVICES if service.name in names]
     _compose(c, list(services))
     spawner = c.JupyterHub.get("spawner_class")
@@ -43,7 +39,12 @@ def setup(c: Any, *, services: Iterable[HubService] | None = None) -> None:
 
 def _compose(c: Any, services: list[HubService]) -> None:
     """What every deployment has."""
-    given = _list(c.JupyterHub, "load_roles")
+    # Not above: the command line reads `Machine` from here, and these take half a second that it has no use for.
+    import jupyterhub
+
+    from .stop_notes import log_and_note
+
+    given = _so_far(c.JupyterHub, "load_roles", [])
     names = {role.get("name") for role in given}
     c.JupyterHub.load_roles = [*given, *(role for role in roles(services) if role["name"] not in names)]
     if "server_token_scopes" not in c.Spawner:
@@ -52,9 +53,10 @@ def _compose(c: Any, services: list[HubService]) -> None:
     # heartbeat of a tab that nobody looks at would keep an unused server alive for ever.
     c.JupyterHub.last_activity_interval = _TEN_YEARS
     ours = str(Path(__file__).parent / "hub_templates")
-    c.JupyterHub.template_paths = [*(path for path in _list(c.JupyterHub, "template_paths") if path != ours), ours]
+    paths = _so_far(c.JupyterHub, "template_paths", [])
+    c.JupyterHub.template_paths = [*(path for path in paths if path != ours), ours]
     # The hub's own Content-Security-Policy (frame-ancestors 'none') stays: naming one here would replace it.
-    settings = dict(c.JupyterHub.get("tornado_settings") or {})
+    settings = _so_far(c.JupyterHub, "tornado_settings", {})
     headers = {**_HEADERS, **settings.get("headers", {})}
     c.JupyterHub.tornado_settings = {"log_function": log_and_note, **settings, "headers": headers}
     if jupyterhub.version_info[0] < 6:
@@ -62,12 +64,10 @@ def _compose(c: Any, services: list[HubService]) -> None:
         c.Spawner.consecutive_failure_limit = 0
 
 
-def _list(section: Any, name: str) -> list[Any]:
-    """What is configured so far, however it was: set, or with `append` and `extend`."""
-    value = section.get(name)
-    if isinstance(value, LazyConfigValue):
-        value = value.get_value([])
-    return list(value or ())
+def _so_far(section: Any, name: str, initial: Any) -> Any:
+    """What is configured until now, however it was: set, or with `append`, `extend` or `update`; else `initial`."""
+    value = section.get(name, initial)
+    return value.get_value(initial) if hasattr(value, "get_value") else value
 
 
 @dataclass(frozen=True, slots=True)

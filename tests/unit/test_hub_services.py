@@ -1,5 +1,7 @@
 """The hub's configuration as data: services in both forms, least-privilege roles, and one machine on loopback."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -108,7 +110,7 @@ def test_setup_adds_to_what_an_operator_configured() -> None:
     c.JupyterHub.services = [{"name": "mlflow", "url": "http://mlflow:80"}, {"name": "theirs"}]
     c.JupyterHub.load_roles = [{"name": "theirs", "services": ["theirs"], "scopes": ["list:users"]}]
     c.JupyterHub.template_paths.append("/theirs")
-    c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "headers": {"X-Theirs": "1"}}
+    c.JupyterHub.tornado_settings.update({"slow_spawn_timeout": 0, "headers": {"X-Theirs": "1"}})
     c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
     c.JupyterHub.allow_named_servers = False
     devplatform_hub.setup(c)
@@ -142,6 +144,13 @@ def test_people_who_are_refused_do_not_end_the_hub(
     c = Config()
     devplatform_hub.setup(c)
     assert c.Spawner.get("consecutive_failure_limit") == expected
+
+
+def test_who_reads_of_a_machine_waits_for_no_hub() -> None:
+    """`devplatform` does at every call; JupyterHub and its handlers take half a second to import."""
+    code = "import sys, devplatform_hub.config; print('jupyterhub' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
 
 
 def test_one_machine_is_on_loopback_alone(tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ Hooks only: which rights, and to whom, is decided in `kube.user_access`.
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyterhub import orm
-from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future
 from kubespawner.clients import shared_client
 from traitlets import Float, Unicode
@@ -18,12 +17,12 @@ from .kube import Json
 from .kube.access_keeper import AccessKeeper
 from .kube.requests import Requests
 from .kube.session_access import UserAccess
-from .kube.user_access import Key, Session, hub_labels, is_pod_of, key_of, subject_of
+from .kube.user_access import Key, Session, hub_labels, is_pod_of, subject_of
 
 _KEEPER = "devplatform_access"
 
 # JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
-_Base: Any = Spawner if TYPE_CHECKING else LoggingConfigurable
+_Base: Any = LoggingConfigurable
 
 
 class SessionRightsMixin(_Base):
@@ -58,6 +57,8 @@ class SessionRightsMixin(_Base):
         600.0, help="For how many seconds a pod of this hub may run whose server the hub does not know; then it ends."
     ).tag(config=True)
 
+    _ask: Requests
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._has_own_account = not self.service_account
@@ -84,7 +85,9 @@ class SessionRightsMixin(_Base):
     async def grant_rights(self, pod: Json) -> None:
         """Give the person the rights to this pod. Their server is of use without, so nothing is raised."""
         if access := self._access():
-            session = self.session(pod["metadata"]["uid"])
+            claim = self.pvc_name if self._pvc_exists else ""
+            names = self.pod_name, pod["metadata"]["uid"], claim, self._email(self.user.name)
+            session = Session(*self.server_key, *names, self.google_account)
             granted = await access.session_started(session)
             if session.email:
                 self.report("rights.grant", "allowed" if granted else "failed", session.email)
@@ -100,12 +103,6 @@ class SessionRightsMixin(_Base):
             await access.session_ended(*self.server_key)
         return await maybe_future(super().run_post_stop_hook())
 
-    def session(self, pod_uid: str) -> Session:
-        """This server, for those who look after rights."""
-        claim = self.pvc_name if self._pvc_exists else ""
-        email = self._email(self.user.name)
-        return Session(*self.server_key, self.pod_name, pod_uid, claim, email, self.google_account)
-
     def _email(self, user: str) -> str:
         return subject_of(user) or (subject_of(f"{user}@{self.kubectl_domain}") if self.kubectl_domain else "")
 
@@ -119,10 +116,9 @@ class SessionRightsMixin(_Base):
         return keeper.of(self.namespace, self.pod_reflector, self._make_access)
 
     def _make_access(self) -> UserAccess:
-        ask = Requests(timeout=self.k8s_api_request_timeout, patience=self.k8s_api_request_retry_timeout)
         rbac = shared_client("RbacAuthorizationV1Api")
         options = {"namespace": self.namespace, "hub": self.hub_name, "orphan_grace": self.orphan_grace}
-        return UserAccess(self.api, rbac, ask, **options)
+        return UserAccess(self.api, rbac, self._ask, **options)
 
 
 def _active(asker: SessionRightsMixin, namespace: str, pods: Mapping[str, Any]) -> Iterable[Session]:
@@ -133,20 +129,15 @@ def _active(asker: SessionRightsMixin, namespace: str, pods: Mapping[str, Any]) 
         .join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
         .filter(orm.Spawner.server_id.isnot(None))
     )
-    for user_id, user, server, state in rows:
-        known = dict.get(users, user_id)  # `users[...]` would load everybody
+    for user_id, user, server, stored in rows:
+        known = dict.get(users, user_id)  # its own `get` would load whoever is not in memory
         spawner = known.spawners.get(server) if known else None
-        state = state or {}
-        if isinstance(spawner, SessionRightsMixin):
-            pod_name, there = spawner.pod_name, spawner.namespace
-        else:
-            pod_name, there = str(state.get("pod_name", "")), state.get("namespace")
-        if there != namespace:
+        # What a start has made since it began is not in the database before it ends.
+        state = spawner.get_state() if isinstance(spawner, SessionRightsMixin) else stored or {}
+        if state.get("namespace") != namespace:
             continue
+        pod_name = str(state.get("pod_name", ""))
         pod = pods.get(f"{namespace}/{pod_name}")
-        uid = pod["metadata"]["uid"] if pod and key_of(pod) == (user, server) else ""
-        if isinstance(spawner, SessionRightsMixin):
-            yield spawner.session(uid)
-        else:
-            claim, email = str(state.get("pvc_name", "")), asker._email(user)
-            yield Session(user, server, pod_name, uid, claim, email, asker.google_account)
+        uid = pod["metadata"]["uid"] if pod and is_pod_of(pod, (user, server), hub=asker.hub_name) else ""
+        claim, email = str(state.get("pvc_name", "")), asker._email(user)
+        yield Session(user, server, pod_name, uid, claim, email, asker.google_account)

@@ -6,9 +6,8 @@ Hooks only: what a person may have is decided in `core.session`, how the page lo
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jupyterhub.spawner import Spawner
 from tornado import web
 from traitlets import Unicode, default
 from traitlets.config import LoggingConfigurable
@@ -32,7 +31,7 @@ _CHOICE = "devplatform_choice"
 
 
 # JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
-_Base: Any = Spawner if TYPE_CHECKING else LoggingConfigurable
+_Base: Any = LoggingConfigurable
 
 
 class ProfileSpawnerMixin(_Base):

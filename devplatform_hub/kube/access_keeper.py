@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .requests import ApiUnavailable, Refused
-from .session_access import UserAccess
+from .session_access import Swept, UserAccess
 from .user_access import Session
 from .watching import PodWatch
 
@@ -34,13 +34,6 @@ class AccessKeeper:
             self._task = asyncio.create_task(self._sweep_on(), name="sweep rights")
         return self._kept[namespace][0]
 
-    async def stop(self) -> None:
-        """End the sweeps. Nothing is taken away."""
-        task, self._task = self._task, None
-        if task:
-            task.cancel()
-            await asyncio.wait([task])
-
     async def _sweep_on(self) -> None:
         while True:
             for namespace in list(self._kept):
@@ -49,7 +42,8 @@ class AccessKeeper:
                 except (ApiUnavailable, Refused) as error:
                     _log.warning("The rights in %s are looked at again later: %s", namespace, error)
                 except Exception:
-                    # The task of all rights must not end by one bad object; its trace says which.
+                    # One object of a shape that nobody foresaw must not end the sweeps of everybody's rights for
+                    # good: with its trace in the log this sweep ends, and the next begins after the interval.
                     _log.exception("The rights in %s could not be looked at", namespace)
             await asyncio.sleep(self.interval)
 
@@ -60,7 +54,7 @@ class AccessKeeper:
         active = list(self.active(namespace, watch.pods))
         own = [pod for key, pod in watch.pods.items() if key.startswith(f"{namespace}/")]
         swept = await access.sweep(active, own)
-        if swept != type(swept)():
+        if swept != Swept():
             _log.info(
                 "Rights in %s: %d left over removed, %d mended; %d pods of unknown servers, %d of them ended",
                 namespace,

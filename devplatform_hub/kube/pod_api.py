@@ -59,24 +59,28 @@ class PodApi:
             if status != 409:
                 return pod
             there = await self._read()
-            if there is not None and not self._is_own(there):
+            if there is None:
+                continue
+            if not self._is_own(there):
                 raise NotOurs("pod", self._name)
             # One of before that still goes, or one whose making was not answered in time: never two.
             _log.info("There is a pod %s already; it is taken away first", self._name)
-            await self.remove(grace=0)
+            await self._end(there, grace=0)
 
     async def remove(self, *, grace: int) -> None:
         """Returns when it is gone, at once where it is another's. Raises `TimeoutError` where it stays."""
-        what, deadline, key = f"taking away the pod {self._name}", time.monotonic() + self._within, self._key
-        revision = self._pods.revision(key)
-        seen = self._pods.get(key)
-        pod = seen or await self._read()
+        pod = self._pods.get(self._key) or await self._read()
         if pod is None:
             return
-        if not self._is_own(pod):
-            _log.warning("The pod %s/%s is not of this server; it stays", self._namespace, self._name)
-            return
-        uid = pod["metadata"]["uid"]
+        if self._is_own(pod):
+            await self._end(pod, grace=grace)
+        else:
+            _log.warning("The pod %s is not of this server; it stays", self._key)
+
+    async def _end(self, pod: Json, *, grace: int) -> None:
+        """Take away this very pod, and return when it is gone."""
+        what, deadline, uid = f"taking away the pod {self._name}", time.monotonic() + self._within, _uid(pod)
+        revision, is_seen = self._pods.revision(self._key), _uid(self._pods.get(self._key)) == uid
         options = {"gracePeriodSeconds": grace, "preconditions": {"uid": uid}}
         status, _ = await self._ask(
             self._core.delete_namespaced_pod, self._name, self._namespace, what=what, accept=(404, 409), body=options
@@ -84,10 +88,10 @@ class PodApi:
         if status in (404, 409):  # gone, or made anew by somebody else
             return
         # A pod that the watch has not seen yet is asked for: its absence there would say nothing.
-        while (there := self._pods.get(key) if seen else await self._read()) and there["metadata"]["uid"] == uid:
+        while _uid(self._pods.get(self._key) if is_seen else await self._read()) == uid:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{what}: it is still there after {self._within} seconds")
-            revision = await self._pods.change(key, revision, 5.0 if seen else _LOOK_AGAIN)
+            revision = await self._pods.change(self._key, revision, 5.0 if is_seen else _LOOK_AGAIN)
 
     async def _read(self) -> Json | None:
         what = f"reading the pod {self._name}"
@@ -98,3 +102,7 @@ class PodApi:
     @property
     def _key(self) -> str:
         return f"{self._namespace}/{self._name}"
+
+
+def _uid(pod: Json | None) -> str:
+    return str(pod["metadata"]["uid"]) if pod else ""

@@ -1,9 +1,8 @@
 """KubeSpawner's place for its reflectors, with the platform's watches in it."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kubespawner import KubeSpawner
 from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
@@ -11,7 +10,7 @@ from .requests import ApiUnavailable
 from .watching import EventWatch, PodWatch
 
 # JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
-_Base: Any = KubeSpawner if TYPE_CHECKING else LoggingConfigurable
+_Base: Any = LoggingConfigurable
 
 
 class WatchedPodsMixin(_Base):

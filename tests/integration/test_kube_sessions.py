@@ -11,7 +11,7 @@ import pytest
 from tests.integration.product import Visitor
 from tests.lab import simulated_failures
 from tests.lab.cluster import Cluster
-from tests.lab.cluster_hub import ClusterHub, cluster_hub
+from tests.lab.cluster_hub import AT_ONCE, ClusterHub, cluster_hub
 
 pytestmark = pytest.mark.lab("cluster", "proxy")
 
@@ -41,8 +41,7 @@ profiles:
 def hub(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[ClusterHub]:
     """A hub with the platform's spawner."""
     traits = {"DevPlatformSpawner": {"poll_interval": 1}}
-    at_once = "c.JupyterHub.tornado_settings = {**c.JupyterHub.tornado_settings, 'slow_spawn_timeout': 0}\n"
-    with cluster_hub(cluster, tmp_path, namespace=namespace, profiles=PROFILES, traits=traits, config=at_once) as hub:
+    with cluster_hub(cluster, tmp_path, namespace=namespace, profiles=PROFILES, traits=traits, config=AT_ONCE) as hub:
         yield hub
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.lab.cluster import Cluster
-from tests.lab.cluster_hub import ClusterHub, cluster_hub
+from tests.lab.cluster_hub import AT_ONCE, ClusterHub, cluster_hub
 from tests.lab.faults import Faults
 
 pytestmark = [pytest.mark.lab("cluster", "proxy"), pytest.mark.timeout(400)]
@@ -21,7 +21,6 @@ TRAITS: dict[str, dict[str, Any]] = {
     "JupyterHub": {"concurrent_spawn_limit": 0},
     "DevPlatformSpawner": {"poll_interval": 5, "sweep_interval": 2.0, "orphan_grace": 5.0},
 }
-AT_ONCE = "c.JupyterHub.tornado_settings = {**c.JupyterHub.tornado_settings, 'slow_spawn_timeout': 0}\n"
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,8 @@ profiles:
   - {name: closed, display_name: Closed, description: For few., cpu: 1, memory: 1G, allowed_groups: [painters]}
   - {name: gpu, display_name: GPU, description: With a GPU., cpu: 1, memory: 1G, gpu: {count: 1}}
 """
+AT_ONCE = "c.JupyterHub.tornado_settings = {**c.JupyterHub.tornado_settings, 'slow_spawn_timeout': 0}\n"
+"""For `config`: a request for a server is answered before that is there, as its progress page needs it."""
 _CONFIG = """\
 c.JupyterHub.load_groups = s["groups"]
 c.Authenticator.admin_users = set(s["admins"])

@@ -14,7 +14,7 @@ HUB5_ENV := $(DEVPLATFORM_CACHE)/envs/dev-hub5-$(call hash,tests/locks/dev-hub5.
 # A shell that forbids .pyc files would make every process compile its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up down status reset user lock check lab test test-hub5 lab-tools format screenshots bench-up bench-versions-local bench-mlflow bench-capture bench-progress
+.PHONY: up down status reset user lock check lab test test-hub5 lab-tools format settings screenshots bench-up bench-versions-local bench-mlflow bench-capture bench-progress
 
 up: $(HUB_ENV)/.complete ## install what is missing, start the product, print its address
 	@$(HUB_ENV)/bin/devplatform up --port $(PORT) --data $(DATA)
@@ -67,6 +67,9 @@ check: $(DEV_ENV)/.complete ## linters, types and architecture, in seconds
 format: $(DEV_ENV)/.complete
 	$(DEV_ENV)/bin/ruff format .
 	$(DEV_ENV)/bin/ruff check --fix .
+
+settings: $(DEV_ENV)/.complete ## write SETTINGS.md anew from the code
+	$(DEV_ENV)/bin/python -m tests.lab.settings_table
 
 lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .hub_database import connection_settings
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
 
 _TEN_YEARS = 315_360_000
 _SPAWNER = "devplatform_hub.spawner.DevPlatformSpawner"
 _STOCK = ("kubespawner.KubeSpawner", "kubespawner.spawner.KubeSpawner")
+_DATABASE = "sqlite:///jupyterhub.sqlite"
+"""JupyterHub's own default."""
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "strict-origin-when-cross-origin"}
 
 
@@ -35,6 +38,7 @@ def setup(c: Any, *, services: Iterable[HubService] | None = None) -> None:
     # A hub that is rolled out anew leaves people's servers alone.
     if "cleanup_servers" not in c.JupyterHub:
         c.JupyterHub.cleanup_servers = False
+    _speed_up_database(c)
 
 
 def _compose(c: Any, services: list[HubService]) -> None:
@@ -62,6 +66,12 @@ def _compose(c: Any, services: list[HubService]) -> None:
     if jupyterhub.version_info[0] < 6:
         # It counts people who may not start what they asked for as failures, and ends itself after a few of them.
         c.Spawner.consecutive_failure_limit = 0
+
+
+def _speed_up_database(c: Any) -> None:
+    """Unless an operator says how the hub connects: that is theirs to answer for."""
+    if not _so_far(c.JupyterHub, "db_kwargs", {}):
+        c.JupyterHub.db_kwargs = connection_settings(c.JupyterHub.get("db_url", _DATABASE))
 
 
 def _so_far(section: Any, name: str, initial: Any) -> Any:
@@ -103,6 +113,7 @@ def setup_machine(c: Any, machine: Machine) -> None:
     c.JupyterHub.bind_url = machine.origin
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{machine.hub_port}"
     c.JupyterHub.db_url = f"sqlite:///{data / 'hub' / 'jupyterhub.sqlite'}"
+    _speed_up_database(c)
     c.JupyterHub.cookie_secret_file = str(data / "hub" / "cookie_secret")
     c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.local.LocalAuthenticator"
     c.JupyterHub.spawner_class = "devplatform_hub.embedded.spawner.EmbeddedSpawner"

@@ -9,12 +9,12 @@ from typing import Any
 
 from jupyterhub import orm
 from jupyterhub.utils import maybe_future
-from kubespawner.clients import shared_client
 from traitlets import Float, Unicode
 from traitlets.config import LoggingConfigurable
 
 from .kube import Json
 from .kube.access_keeper import AccessKeeper
+from .kube.clients import api_client
 from .kube.requests import Requests
 from .kube.session_access import UserAccess
 from .kube.user_access import Key, Session, hub_labels, is_pod_of, subject_of
@@ -116,7 +116,7 @@ class SessionRightsMixin(_Base):
         return keeper.of(self.namespace, self.pod_reflector, self._make_access)
 
     def _make_access(self) -> UserAccess:
-        rbac = shared_client("RbacAuthorizationV1Api")
+        rbac = api_client("RbacAuthorizationV1Api")
         options = {"namespace": self.namespace, "hub": self.hub_name, "orphan_grace": self.orphan_grace}
         return UserAccess(self.api, rbac, self._ask, **options)
 

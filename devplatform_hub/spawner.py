@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from jupyterhub.utils import exponential_backoff, maybe_future
 from kubespawner import KubeSpawner
-from kubespawner.clients import shared_client
 from kubespawner.objects import make_owner_reference
 from traitlets import Float, Unicode, default
 
@@ -21,6 +20,7 @@ from .core.names import user_prefix
 from .core.profiles import Capabilities
 from .core.session import SessionPlan
 from .kube import Json
+from .kube.clients import api_client
 from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
 from .kube.requests import ApiUnavailable, Refused, Requests
@@ -28,15 +28,15 @@ from .kube.settings import READ, Configured, pod_settings
 from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, start_pod
 from .kube.telling import tell
 from .kube.watched import WatchedPodsMixin
+from .server_state import ServerStateMixin
 from .session_rights import SessionRightsMixin
 from .spawning import ProfileSpawnerMixin, as_refusal
 
-_STARTING = "devplatform_starting"
-_ENDED = "devplatform_ended"
-_WAITED = "devplatform_waited"
+_STARTING, _ENDED, _WAITED = "devplatform_starting", "devplatform_ended", "devplatform_waited"
+_HUB_WAITS_LONGER = 60.0
 
 
-class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMixin, KubeSpawner):
+class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMixin, ServerStateMixin, KubeSpawner):
     """Starts a pod for what a person chose from `profiles.yaml`; KubeSpawner's own `profile_list` is not used."""
 
     home_path = Unicode(HOME, help="Where the home disk is mounted.").tag(config=True)
@@ -44,19 +44,26 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         60.0, help="Seconds after which a pod that should be gone counts as ended: its machine does not answer."
     ).tag(config=True)
 
+    queue_timeout = Float(
+        86_400.0, help="Seconds that a server may wait in a queue of the cluster. `start_timeout` does not count them."
+    ).tag(config=True)
+
     _wait_times: ClassVar[WaitTimes] = WaitTimes()
     _waited: dict[str, object] | None = None
     _plan_now: SessionPlan | None = None
+    _placed: tuple[SessionPlan, Placement | None] | None = None
     _story: Story | None = None
     _is_starting = False
     _is_stopping = False
     _ended: Ending | None = None
     _pvc_exists: bool
+    start_timeout: int
     pod_id: str | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._configured = Configured({name: getattr(self, name) for name in READ})
+        self._patience = float(self.start_timeout)
         self._ask = Requests(timeout=self.k8s_api_request_timeout, patience=self.k8s_api_request_retry_timeout)
 
     @default("delete_pvc")
@@ -97,6 +104,9 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         return self._plan_now
 
     def _place(self, plan: SessionPlan, placement: Placement | None) -> None:
+        if self._placed is not None and self._placed[0] is plan and self._placed[1] is placement:
+            return
+        self._placed = plan, placement
         prefix = user_prefix(self.user.name)
         for name, value in pod_settings(plan, self._configured, placement=placement, prefix=prefix).items():
             setattr(self, name, value)
@@ -108,7 +118,10 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         at once, so that one which is killed now finds its pod again.
         """
         plan = self._plan_anew()
-        self._story = Story(plan.cluster.placements or (None,))
+        queued = self.queue_timeout if plan.cluster.queue else self._patience
+        # The hub's own limit comes after ours: it does not know what a start waits for, nor that queues take long.
+        self.start_timeout = int(self._patience + queued + _HUB_WAITS_LONGER)
+        self._story = Story(plan.cluster.placements or (None,), self._patience, queued)
         self._place(plan, self._story.placement)
         self._is_starting, self._is_stopping, self._ended = True, False, None
         self.orm_spawner.state = self.get_state()
@@ -147,7 +160,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         await self.watch_soon()
         wanted = (plan.cluster.storage.size if plan.cluster.storage else None) or 0
         if self.storage_pvc_ensure and (wanted or not self._pvc_exists):
-            claim, classes = plain(self.get_pvc_manifest()), shared_client("StorageV1Api")
+            claim, classes = plain(self.get_pvc_manifest()), api_client("StorageV1Api")
             note = await ensure_home(self.api, classes, self._ask, self.namespace, claim, wanted)
             self._pvc_exists = True
             if note:
@@ -178,8 +191,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     @property
     def _pod_api(self) -> PodApi:
         where = self.namespace, self.pod_name
-        within = float(self.start_timeout)
-        return PodApi(self.api, self._ask, self.pod_reflector, *where, within=within, is_own=self.is_own)
+        return PodApi(self.api, self._ask, self.pod_reflector, *where, within=self._patience, is_own=self.is_own)
 
     async def _pod_made(self, pod: Json) -> None:
         """What belongs to a pod and can be made only now, because it goes with it."""
@@ -244,14 +256,13 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         """Wait for a pod whose start another hub began, and which is killed before it came to an end."""
         pod = self._pod
         if pod is not None:
-            story = self._story = Story((None,))
+            story = self._story = Story((None,), self._patience, self.queue_timeout)
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-            wait = follow_pod(story, self._sight(begun), self.pod_name, pod["metadata"]["uid"])
-            try:
-                if isinstance(await asyncio.wait_for(wait, self.start_timeout), dict):
-                    await self.grant_rights(pod)
-            except TimeoutError:
-                self.log.warning("%s did not come up after the hub was started again", self._log_name)
+            followed = await follow_pod(story, self._sight(begun), self.pod_name, pod["metadata"]["uid"])
+            if isinstance(followed, dict):
+                await self.grant_rights(pod)
+            else:
+                self.log.warning("%s did not come up: %s (%s)", self._log_name, followed.message, followed.code)
         self._is_starting = False
 
     async def stop(self, now: bool = False) -> None:

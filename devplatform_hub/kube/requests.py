@@ -65,7 +65,8 @@ class Requests:
         while True:
             reason, after = "it did not answer", 0.0
             try:
-                status, body, after = await asyncio.wait_for(_ask(method, args, options), self._timeout)
+                async with asyncio.timeout(self._timeout):
+                    status, body, after = await _ask(method, args, options)
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 reason = str(error) or reason
             else:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Collection
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key")
 _STEP = 0.05
@@ -39,29 +39,48 @@ class Revisions(Generic[Key]):
 
     async def change(self, keys: Collection[Key], since: int, within: float) -> int:
         """The revision of these keys as soon as it is another than `since`; the same one after `within` seconds."""
-        if self.of(*keys) != since:
-            return self.of(*keys)
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        for key in keys:
-            self._waiting.setdefault(key, set()).add(waiter)
-        # In steps, so that hundreds who wait a second each wake the process together and not one by one.
-        timer = loop.call_at(math.ceil((loop.time() + within) / _STEP) * _STEP, _wake, waiter)
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            for key in keys:
-                self._leave(key, waiter)
+        await any_change(within, (self, keys, since))
         return self.of(*keys)
 
-    def _leave(self, key: Key, waiter: asyncio.Future[None]) -> None:
-        others = self._waiting[key]
-        others.discard(waiter)
-        if not others:
-            del self._waiting[key]
+    def enter(self, keys: Collection[Key], waiter: "asyncio.Future[None]") -> None:
+        """Let any change of these keys wake this waiter, until it leaves."""
+        for key in keys:
+            self._waiting.setdefault(key, set()).add(waiter)
+
+    def leave(self, keys: Collection[Key], waiter: "asyncio.Future[None]") -> None:
+        """It waits no more."""
+        for key in keys:
+            others = self._waiting[key]
+            others.discard(waiter)
+            if not others:
+                del self._waiting[key]
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
+Awaited = tuple[Revisions[Any], Collection[Any], int]
+"""Keys of some revisions, and the revision at which they were last seen."""
+
+
+async def any_change(within: float, *awaited: Awaited) -> None:
+    """Return as soon as one of these has another revision than it was seen at, or after `within` seconds.
+
+    One waiter for all of them: a task for each would cost a start more than what it waits for.
+    """
+    if any(revisions.of(*keys) != since for revisions, keys, since in awaited):
+        return
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    for revisions, keys, _ in awaited:
+        revisions.enter(keys, waiter)
+    # In steps, so that hundreds who wait a second each wake the process together and not one by one.
+    timer = loop.call_at(math.ceil((loop.time() + within) / _STEP) * _STEP, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        for revisions, keys, _ in awaited:
+            revisions.leave(keys, waiter)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)

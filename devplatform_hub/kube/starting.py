@@ -5,6 +5,7 @@ Nothing here waits by the clock alone: the watches wake it, and what the cluster
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from datetime import UTC, datetime
 from ..core.cluster import Placement
 from ..core.diagnosis.model import Finding, Waiting
 from ..core.diagnosis.refusal import diagnose_refusal
-from ..core.diagnosis.start import diagnose_start
+from ..core.diagnosis.start import diagnose_start, timed_out
 from ..core.errors import PublicError
 from . import Json
 from .requests import Refused
+from .revisions import any_change
 from .watching import EventWatch, PodWatch
 
 _TICK = 2.0
@@ -47,15 +49,30 @@ def finding_of(error: Exception) -> Finding:
 
 @dataclass(slots=True)
 class Story:
-    """What has happened in a start so far, for every page that follows it."""
+    """What has happened in a start so far, for every page that follows it.
+
+    `within` is how many seconds it may take; what it waits in a queue does not count, but may not be more than
+    `queued_within`.
+    """
 
     placements: Sequence[Placement | None]
+    within: float = math.inf
+    queued_within: float = math.inf
     index: int = 0
     findings: tuple[Finding, ...] = ()
     moved: list[tuple[str, Finding]] = field(default_factory=list)
     waited: dict[Waiting, float] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     since: tuple[Waiting, float] | None = None
+    begun: float = field(default_factory=time.monotonic)
+
+    def overdue(self, now: float) -> Finding | None:
+        """What to tell the person when it took too long, else None."""
+        kind, since = self.since or (None, now)
+        queued = self.waited.get(Waiting.QUEUE, 0.0) + (now - since if kind is Waiting.QUEUE else 0.0)
+        if queued > self.queued_within:
+            return timed_out(self.findings, queued)
+        return timed_out(self.findings, self.within) if now - self.begun - queued > self.within else None
 
     @property
     def placement(self) -> Placement | None:
@@ -109,15 +126,10 @@ class Sight:
 
     async def change(self, name: str, seen: tuple[int, int]) -> None:
         """Until the pod or the events change, or a tick has passed."""
-        waits = [asyncio.ensure_future(self.pods.change(f"{self.namespace}/{name}", seen[0], _TICK))]
+        awaited = [self.pods.awaited(f"{self.namespace}/{name}", seen[0])]
         if self.events:
-            wait = self.events.change(self.namespace, name, seen[1], _TICK, claims=self.claims)
-            waits.append(asyncio.ensure_future(wait))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiting in waits:
-                waiting.cancel()
+            awaited.append(self.events.awaited(self.namespace, name, seen[1], claims=self.claims))
+        await any_change(_TICK, *awaited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +178,8 @@ async def follow_pod(story: Story, sight: Sight, name: str, uid: str) -> Json | 
         for finding in story.findings:
             if finding.fatal or (finding.no_capacity and not story.is_last):
                 return finding
+        if late := story.overdue(time.monotonic()):
+            return late
         await sight.change(name, seen)
 
 

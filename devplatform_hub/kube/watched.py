@@ -6,6 +6,7 @@ from typing import Any
 from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
+from .clients import go_direct
 from .requests import ApiUnavailable
 from .watching import EventWatch, PodWatch
 
@@ -22,6 +23,7 @@ class WatchedPodsMixin(_Base):
 
     async def watch(self) -> None:
         """Returns once everything was seen once, however long that takes; at once where it was."""
+        go_direct(self.api)
         await self._start_watching_pods()
         if self.events_enabled:
             await self._start_watching_events()

@@ -14,7 +14,7 @@ from traitlets import Int
 from . import Json
 from .event_index import EventIndex, Key
 from .long_watch import LongWatch
-from .revisions import Revisions
+from .revisions import Awaited, Revisions
 from .slim_pod import slim_pod
 
 _GONE_KEPT = 10_000
@@ -51,6 +51,10 @@ class PodWatch(LongWatch):
     async def change(self, key: str, since: int, within: float) -> int:
         """The pod's revision as soon as it is not `since`, or after `within` seconds. Other pods do not wake this."""
         return await self._revisions.change((key,), since, within)
+
+    def awaited(self, key: str, since: int) -> Awaited:
+        """For `any_change`: another revision of this pod than `since`."""
+        return self._revisions, (key,), since
 
     def _begin(self) -> None:
         self._listed = {}
@@ -143,6 +147,10 @@ class EventWatch(LongWatch):
     ) -> int:
         """The revision as soon as it is not `since`, or after `within` seconds. Other pods' events wake nobody."""
         return await self._revisions.change(_keys(namespace, pod_name, claims), since, within)
+
+    def awaited(self, namespace: str, pod_name: str, since: int, *, claims: Iterable[str] = ()) -> Awaited:
+        """For `any_change`: another revision than `since`."""
+        return self._revisions, _keys(namespace, pod_name, claims), since
 
     def _take(self, change: str, found: Json) -> None:
         if change == "DELETED":  # the API server keeps events for an hour: that one is over is no news

@@ -208,6 +208,54 @@ def autoscaler_event(pod: dict[str, Any], reason: str, message: str) -> dict[str
     }
 
 
+@pytest.fixture
+def impatient(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[ClusterHub]:
+    """A hub whose servers have six seconds to start, and ten more in a queue."""
+    traits = {"DevPlatformSpawner": {"start_timeout": 6, "queue_timeout": 10}}
+    with cluster_hub(cluster, tmp_path, namespace=namespace, profiles=WAITING, traits=traits, config=AT_ONCE) as hub:
+        yield hub
+
+
+WAITING = """\
+profiles:
+  - {name: standard, cpu: 100m, memory: 100M, default: true}
+  - {name: nowhere, cpu: 100m, memory: 100M, cluster: {node_selector: {pool: of-tomorrow}}}
+  - {name: queued, cpu: 100m, memory: 100M, cluster: {queue: team-queue}}
+"""
+
+
+def test_a_start_that_takes_too_long_says_what_it_waited_for(impatient: ClusterHub) -> None:
+    """Not `did not start in 6 seconds!` as the hub's own limit would, which comes later; and no pod stays."""
+    begun = time.monotonic()
+    status, answer = impatient.api("POST", "/users/alice/server", {"profile": "nowhere"})
+    assert status == 202, answer
+    last = list(impatient.progress("alice"))[-1]
+    assert last["failed"], last
+    assert "Your server did not start within 6 seconds." in last["message"], last
+    assert "[start-timeout]" in last["message"], last
+    assert 5 < time.monotonic() - begun < 20
+    impatient.wait(lambda: impatient.pods() == [], 10, "the end of the pod")
+    assert "Traceback" not in impatient.log
+
+
+def test_the_time_in_a_queue_does_not_count(impatient: ClusterHub) -> None:
+    """A pod that a queue holds back is not given up after the time that a start may take."""
+    cluster = impatient.cluster
+    assert cluster is not None
+    config = "c.KubeSpawner.extra_pod_config = {'schedulingGates': [{'name': 'kueue.x-k8s.io/admission'}]}\n"
+    with (impatient.folder / "jupyterhub_config.py").open("a") as file:
+        file.write(config)
+    impatient.restart()
+    status, answer = impatient.api("POST", "/users/alice/server", {"profile": "queued"})
+    assert status == 202, answer
+    time.sleep(8)
+    pod = impatient.pod_of("alice")
+    assert pod, impatient.log[-2000:]
+    path = f"/api/v1/namespaces/{impatient.namespace}/pods/{pod['metadata']['name']}"
+    cluster.api("PATCH", path, {"spec": {"schedulingGates": []}})
+    impatient.wait(lambda: impatient.server("alice").get("ready"), 20, "the server after its queue")
+
+
 def test_a_quota_is_named_before_anything_is_made(hub: ClusterHub) -> None:
     """The real admission plugin refuses; the person reads what to do, and no pod was there for a moment."""
     cluster = hub.cluster

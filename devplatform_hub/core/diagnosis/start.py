@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ..quantities import format_duration
 from .capacity import scheduling_finding
 from .containers import container_finding, is_sidecar
 from .ending import diagnose_end
@@ -26,6 +27,7 @@ _KNOWN = {
     *("CreatedWorkload", "UpdatedAdmissionCheck", "QuotaReserved", "Admitted", "Pending", "Started", "Stopped"),
     *(*STEPS, *FAILURES, *_SANDBOX),
 }
+_TIMED_OUT = "Start it again, and tell an administrator if that does not help."
 _QUEUE_SAYS = ("UpdatedAdmissionCheck", "Pending", "QuotaReserved", "Admitted")
 
 
@@ -60,6 +62,17 @@ def diagnose_start(
 def headline(findings: Sequence[Finding]) -> Finding | None:
     """The most important one."""
     return findings[0] if findings else None
+
+
+def timed_out(findings: Sequence[Finding], seconds: float) -> Finding:
+    """That patience ended after so many seconds, and what the start waited for then."""
+    message = f"Your server did not start within {format_duration(int(seconds))}."
+    last = headline(findings)
+    if last is None:
+        return Finding("start-timeout", message, _TIMED_OUT, fatal=True)
+    return Finding(
+        "start-timeout", f"{message} {last.message}", last.hint or _TIMED_OUT, fatal=True, detail=last.detail
+    )
 
 
 def _is_gated(pod: Json) -> bool:

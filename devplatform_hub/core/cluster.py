@@ -92,6 +92,21 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """Something of the servers' namespace at `path`: a claim of a disk, a config map or a secret, one of the three.
+
+    `sub_path` is a folder or a file inside it. Only a claim can be other than read only.
+    """
+
+    path: str
+    claim: str = ""
+    config_map: str = ""
+    secret: str = ""
+    sub_path: str = ""
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FuseTuning:
     """What the gcsfuse sidecar gets: cores, bytes, and caches (bytes; seconds, -1 for ever)."""
 
@@ -123,6 +138,7 @@ class ClusterSettings:
     storage: Storage | None = None
     workspace_bucket: str | None = None
     buckets: tuple[Bucket, ...] | None = None
+    mounts: tuple[Mount, ...] | None = None
     fuse: FuseTuning | None = None
 
     def over(self, below: "ClusterSettings") -> "ClusterSettings":
@@ -140,8 +156,10 @@ class ClusterSettings:
         found = []
         if self.storage and self.storage.size:
             found.append(f"Has a home disk of at least {format_size(self.storage.size)}")
-        for bucket in self.buckets or ():
-            found.append(f"Shows the shared folder {bucket.path}{' to read only' if bucket.read_only else ''}")
+        shared = tuple(mount for mount in self.mounts or () if mount.claim)
+        folders: tuple[Bucket | Mount, ...] = (*(self.buckets or ()), *shared)
+        for folder in folders:
+            found.append(f"Shows the shared folder {folder.path}{' to read only' if folder.read_only else ''}")
         if self.queue:
             found.append("May wait in a queue until it is its turn")
         if self.placements:

@@ -118,6 +118,13 @@ def prefix_in_bucket(text: str) -> str:
     return text
 
 
+def path_inside(text: str) -> str:
+    """A folder or a file inside what is mounted."""
+    if any(part in ("", ".", "..") for part in text.split("/")) or not text.isprintable() or len(text) > 255:
+        raise ValueError(f"{shown(text)} is not a path inside it; write it without '..', such as data/2026")
+    return text
+
+
 def mig_partition(text: str) -> str:
     """A part of a GPU as NVIDIA's MIG names it."""
     if not _PARTITION.fullmatch(text):

@@ -1,6 +1,6 @@
 """Reading the `cluster:` mapping of a profile or a choice. `profiles.example.yaml` shows every key."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -9,7 +9,6 @@ import yaml
 
 from . import cluster_names as names
 from .cluster import (
-    Bucket,
     ClusterSettings,
     FuseTuning,
     GpuDriver,
@@ -19,13 +18,12 @@ from .cluster import (
     Storage,
     Toleration,
 )
-from .names import PEOPLE
+from .folders_yaml import Fields, check_folders, listed, read_bucket, read_mount
 from .quantities import format_cpu, format_size, parse_cpu, parse_size
-from .yaml_fields import Field, FieldReader, line_of, shown
+from .yaml_fields import FieldReader, line_of, shown
 
 Value = TypeVar("Value")
 Member = TypeVar("Member", bound=StrEnum)
-Fields = Mapping[str, Field]
 
 _KEYS = (
     "image",
@@ -40,12 +38,12 @@ _KEYS = (
     "storage",
     "workspace_bucket",
     "buckets",
+    "mounts",
     "fuse",
 )
 _GPU_KEYS = ("accelerator", "driver", "sharing", "clients_per_gpu", "partition")
 _TOLERATION_KEYS = ("key", "operator", "value", "effect")
 _PLACEMENT_KEYS = ("name", "spot", "accelerator", "zone", "flex_start", "node_selector")
-_BUCKET_KEYS = ("bucket", "path", "only_dir", "read_only")
 _FUSE_KEYS = ("cpu", "memory", "ephemeral_storage", "implicit_dirs", "metadata_cache", "file_cache")
 _OPERATORS = ("Exists", "Equal")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -72,17 +70,18 @@ def read_cluster(reader: FieldReader, fields: Fields, limits: Limits) -> Cluster
         gpu_node=_mapping(reader, inner, "gpu_node", _gpu_node),
         shared_memory=reader.amount(inner, "shared_memory", parse_size),
         node_selector=_labels(reader, inner),
-        tolerations=_list(reader, inner, "tolerations", _toleration),
+        tolerations=listed(reader, inner, "tolerations", _toleration),
         placements=_placements(reader, inner),
         queue=reader.amount(inner, "queue", names.queue_name),
         storage=_mapping(reader, inner, "storage", _storage),
         workspace_bucket=reader.amount(inner, "workspace_bucket", names.bucket_name),
-        buckets=_buckets(reader, inner),
+        buckets=listed(reader, inner, "buckets", read_bucket),
+        mounts=listed(reader, inner, "mounts", read_mount),
         fuse=_mapping(reader, inner, "fuse", _fuse),
     )
     _check_limits(reader, inner, settings, limits)
     _check_gpu(reader, inner, settings, limits)
-    _check_buckets(reader, inner, settings)
+    check_folders(reader, inner, settings)
     return settings
 
 
@@ -118,7 +117,7 @@ def _toleration(reader: FieldReader, node: yaml.Node) -> Toleration:
 
 
 def _placements(reader: FieldReader, fields: Fields) -> tuple[Placement, ...] | None:
-    placements = _list(reader, fields, "placements", _placement)
+    placements = listed(reader, fields, "placements", _placement)
     if placements is not None:
         nodes = list(fields["placements"].node.value)
         named = [(node, placement.name) for node, placement in zip(nodes, placements, strict=True) if placement.name]
@@ -148,40 +147,6 @@ def _storage(reader: FieldReader, node: yaml.Node) -> Storage:
     return Storage(
         size=reader.amount(inner, "size", names.disk_size),
         storage_class=reader.amount(inner, "class", names.object_name),
-    )
-
-
-def _buckets(reader: FieldReader, fields: Fields) -> tuple[Bucket, ...] | None:
-    buckets = _list(reader, fields, "buckets", _bucket)
-    if buckets is None:
-        return None
-    first: dict[str, int] = {}
-    for node, bucket in zip(fields["buckets"].node.value, buckets, strict=True):
-        if not bucket.path:  # said already
-            continue
-        for path, line in first.items():
-            if path == bucket.path:
-                reader.problem(
-                    line_of(node), f"a second bucket is at {shown(path)}", f"choose another; line {line} has it"
-                )
-            elif f"{bucket.path}/".startswith(f"{path}/") or f"{path}/".startswith(f"{bucket.path}/"):
-                wrong = f"{shown(bucket.path)} and {shown(path)} lie in one another"
-                reader.problem(line_of(node), wrong, "put them side by side")
-        first.setdefault(bucket.path, line_of(node))
-    return buckets
-
-
-def _bucket(reader: FieldReader, node: yaml.Node) -> Bucket:
-    inner = reader.fields(node, _BUCKET_KEYS, "a bucket")
-    for key, example in (("bucket", "team-data"), ("path", "/mnt/data")):
-        if key not in inner and isinstance(node, yaml.MappingNode):
-            reader.problem(line_of(node), f"a bucket has no {key}", f"add {key}: such as {example}")
-    read_only = _flag(reader, inner, "read_only")
-    return Bucket(
-        bucket=reader.amount(inner, "bucket", names.bucket_name) or "",
-        path=reader.amount(inner, "path", names.mount_path) or "",
-        only_dir=reader.amount(inner, "only_dir", names.prefix_in_bucket) or "",
-        read_only=True if read_only is None else read_only,
     )
 
 
@@ -224,15 +189,6 @@ def _check_gpu(reader: FieldReader, fields: Fields, settings: ClusterSettings, l
         reader.problem(fields["shared_memory"].line, wrong, "leave it out")
 
 
-def _check_buckets(reader: FieldReader, fields: Fields, settings: ClusterSettings) -> None:
-    if not settings.workspace_bucket or "buckets" not in fields:
-        return
-    for node, bucket in zip(fields["buckets"].node.value, settings.buckets or (), strict=False):
-        if bucket.bucket == settings.workspace_bucket and bucket.only_dir.split("/")[0] in ("", PEOPLE):
-            wrong = f"{shown(bucket.bucket)} holds the workspaces of everybody"
-            reader.problem(line_of(node), wrong, f"name another folder of it with only_dir:, not {PEOPLE}")
-
-
 def _labels(reader: FieldReader, fields: Fields) -> dict[str, str] | None:
     if "node_selector" not in fields:
         return None
@@ -258,17 +214,6 @@ def _mapping(
     reader: FieldReader, fields: Fields, key: str, read: Callable[[FieldReader, yaml.Node], Value]
 ) -> Value | None:
     return read(reader, fields[key].node) if key in fields else None
-
-
-def _list(
-    reader: FieldReader, fields: Fields, key: str, read: Callable[[FieldReader, yaml.Node], Value]
-) -> tuple[Value, ...] | None:
-    if key not in fields:
-        return None
-    nodes = list(reader.items(fields[key].node, key))
-    if not isinstance(fields[key].node, yaml.SequenceNode):
-        return None
-    return tuple(read(reader, node) for node in nodes)
 
 
 def _flag(reader: FieldReader, fields: Fields, key: str) -> bool | None:

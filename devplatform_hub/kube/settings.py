@@ -10,6 +10,7 @@ from ..core.names import PEOPLE
 from ..core.session import SessionPlan
 from .gcsfuse import fuse_mounts
 from .gpu import gpu_resources, gpu_selector, gpu_toleration, needs_host_ipc, shared_memory
+from .mounts import object_mounts
 from .placing import (
     QUEUE_LABEL,
     SPOT_GRACE_SECONDS,
@@ -135,7 +136,9 @@ def _volumes(plan: SessionPlan, configured: Configured, node: GpuNode, prefix: s
     workspace = f"{home}/workspace"
     uid, gid = configured.number("uid", _UID), configured.number("gid", _GID)
     buckets = fuse_mounts(plan.cluster, workspace=workspace, prefix=prefix, uid=uid, gid=gid)
-    volumes, mounts = escaped(buckets.volumes), escaped(buckets.mounts)
+    of_objects = object_mounts(plan.cluster.mounts or ())
+    volumes = escaped({**buckets.volumes, **of_objects[0]})
+    mounts = escaped({**buckets.mounts, **of_objects[1]})
     if plan.cluster.shared_memory and not needs_host_ipc(node):
         volume, mount = shared_memory(plan.cluster.shared_memory)
         volumes[volume["name"]], mounts[mount["name"]] = volume, mount

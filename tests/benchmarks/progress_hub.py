@@ -1,4 +1,4 @@
-"""The part of a hub that serves open progress pages, alone in a process: stock KubeSpawner's, or with our watch.
+"""The part of a hub that serves open progress pages, alone in a process: stock KubeSpawner's, or ours.
 
 KUBECONFIG says where the cluster is. When every stream has shown what there was it measures some seconds in which
 nothing comes, prints `ready`, measures some in which its caller writes new events, and prints one JSON line.
@@ -12,13 +12,15 @@ import re
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import psutil
 from kubespawner import KubeSpawner
 
-from devplatform_hub.kube.watching import EventWatch
+from devplatform_hub.kube import Json
+from devplatform_hub.kube.starting import Sight, Story, follow_pod
+from devplatform_hub.spawner import DevPlatformSpawner
+from tests.doubles.hub_person import belongs_to_alice
 
 _SENT = re.compile(r"sent=([\d.]+)")
 
@@ -34,28 +36,24 @@ class StockSpawner(KubeSpawner):
         return super().events
 
 
-class WatchedSpawner(StockSpawner):
-    """KubeSpawner whose events come from our watch, and whose streams wait for their own pod's events."""
+class CountingSight(Sight):
+    """What a start of ours sees; it only counts how often it looks at its events."""
 
-    async def _start_watching_events(self, replace: bool = False) -> Any:
-        return await self._start_reflector(
-            kind="events", reflector_class=EventWatch, omit_namespace=False, replace=replace
-        )
+    def said(self, name: str, uid: str | None) -> list[Json]:
+        StockSpawner.looks += 1
+        return super().said(name, uid)
 
-    async def progress(self) -> AsyncIterator[dict[str, Any]]:
-        await self._start_watching_events()
-        watch, progress, shown = self.event_reflector, 0.0, 0
-        while not self._start_future.done():
-            StockSpawner.looks += 1
-            revision = watch.revision(self.namespace, self.pod_name)
-            for event in watch.of_pod(self.namespace, self.pod_name):
-                version = int(event["metadata"]["resourceVersion"])
-                if version > shown:
-                    shown = version
-                    progress += (90 - progress) / 3
-                    message = f"{event['lastTimestamp']} [{event['type']}] {event['message']}"
-                    yield {"progress": int(progress), "raw_event": event, "message": message}
-            await watch.change(self.namespace, self.pod_name, revision, 1.0)
+
+class PlatformSpawner(DevPlatformSpawner):
+    """The platform's spawner as it is while its start waits for its pod: what follows it is part of the cost."""
+
+    async def follow(self) -> None:
+        """As the start does once the pod is made."""
+        await self.watch()
+        self._is_starting, self._story = True, Story((None,))
+        pod = self.pod_reflector.get(f"{self.namespace}/{self.pod_name}")
+        sight = CountingSight(self.pod_reflector, self.event_reflector, self.namespace)
+        await follow_pod(self._story, sight, self.pod_name, pod["metadata"]["uid"])
 
 
 class Streams:
@@ -94,9 +92,13 @@ async def window(pages: Streams, streams: int, seconds: float) -> dict[str, floa
 
 
 async def main(kind: str, namespace: str, streams: int, own: int, seconds: float, busy_seconds: float) -> None:
-    Spawner = StockSpawner if kind == "stock" else WatchedSpawner
-    spawners = [Spawner(_mock=True, namespace=namespace) for _ in range(streams)]
+    Spawner = StockSpawner if kind == "stock" else PlatformSpawner
+    # With an account of its own no rights are given: that is no part of a page.
+    spawners = [Spawner(_mock=True, namespace=namespace, service_account="people") for _ in range(streams)]
+    lines = streams * own if kind == "stock" else streams
     for number, spawner in enumerate(spawners):
+        if kind == "ours":
+            belongs_to_alice(spawner)
         spawner.pod_name = f"jupyter-user-{number}"
         spawner._start_future = asyncio.get_running_loop().create_future()
     gc.collect()
@@ -104,10 +106,14 @@ async def main(kind: str, namespace: str, streams: int, own: int, seconds: float
     before = process.memory_info().rss
     pages = Streams()
     begun, cpu = time.monotonic(), time.process_time()
-    await spawners[0]._start_watching_events()
+    await (spawners[0]._start_watching_events() if kind == "stock" else spawners[0].watch())
     loaded = {"seconds": time.monotonic() - begun, "cpu_seconds": time.process_time() - cpu}
-    tasks = [asyncio.create_task(pages.follow(spawner)) for spawner in spawners]
-    while pages.lines < streams * own:
+    tasks = []
+    if kind == "ours":
+        tasks = [asyncio.create_task(spawner.follow()) for spawner in spawners]
+        await asyncio.sleep(0.5)
+    tasks += [asyncio.create_task(pages.follow(spawner)) for spawner in spawners]
+    while pages.lines < lines:
         await asyncio.sleep(0.2)
     await asyncio.sleep(2)
     quiet = await window(pages, streams, seconds)

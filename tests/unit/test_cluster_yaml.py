@@ -18,6 +18,7 @@ from devplatform_hub.core.cluster import (
     GpuDriver,
     GpuNode,
     GpuSharing,
+    Mount,
     Placement,
     Storage,
     Toleration,
@@ -51,6 +52,7 @@ EVERY_KEY = """    cluster:
       storage: {size: 50G, class: standard-rwo}
       workspace_bucket: ws-1
       buckets: [{bucket: a.b-c_d, path: /mnt/data, only_dir: x/y z, read_only: false}, {bucket: abc, path: /mnt/ro}]
+      mounts: [{claim: c-1, path: /mnt/c, sub_path: a/b, read_only: false}, {config_map: m, path: /mnt/m}]
       fuse: {cpu: 0.25, memory: 512M, implicit_dirs: false, metadata_cache: 10m, file_cache: 9G, ephemeral_storage: 30G}
 """.replace("HEX", "0" * 64)
 
@@ -76,6 +78,7 @@ def test_reads_every_key() -> None:
         storage=Storage(50 * GIB, "standard-rwo"),
         workspace_bucket="ws-1",
         buckets=(Bucket("a.b-c_d", "/mnt/data", "x/y z", read_only=False), Bucket("abc", "/mnt/ro")),
+        mounts=(Mount("/mnt/c", claim="c-1", sub_path="a/b", read_only=False), Mount("/mnt/m", config_map="m")),
         fuse=FuseTuning(0.25, 512 * 2**20, 30 * GIB, False, 600, 9 * GIB),
     )
 
@@ -298,6 +301,43 @@ MISTAKES = [
             "'/mnt/data/in' and '/mnt/data' lie in one another; put them side by side.",
         ],
     ),
+    (
+        "a mount of nothing",
+        "cluster: {mounts: [{}, {path: /mnt/data}]}",
+        [
+            "a mount has no path; add path: such as /mnt/data.",
+            "a mount does not say of what; add one of claim, config_map, secret.",
+            "a mount does not say of what; add one of claim, config_map, secret.",
+        ],
+    ),
+    (
+        "a mount of two things",
+        "cluster: {mounts: [{path: /mnt/data, claim: a, secret: b}]}",
+        ["a mount is of claim and secret; make it a mount each."],
+    ),
+    (
+        "a secret to write to",
+        "cluster: {mounts: [{path: /mnt/data, secret: b, read_only: false}]}",
+        ["a secret cannot be written to; leave read_only out."],
+    ),
+    (
+        "a mount that leaves what is mounted",
+        "cluster: {mounts: [{path: /etc, claim: A_b, sub_path: ../x, size: 1}]}",
+        [
+            "a mount has no key 'size'; the keys are: path, claim, config_map, secret, sub_path, read_only.",
+            hides("/etc", "/etc"),
+            "claim: 'A_b' is not a name in Kubernetes; use small letters, digits, dots and hyphens.",
+            "sub_path: '../x' is not a path inside it; write it without '..', such as data/2026.",
+        ],
+    ),
+    (
+        "a mount at a bucket's path",
+        f"cluster: {{buckets: [{{{DATA}}}], mounts: [{{path: /mnt/data, claim: a}}, {{path: /mnt, claim: b}}]}}",
+        [
+            "a second mount is at '/mnt/data'; choose another; line 2 has it.",
+            "'/mnt' and '/mnt/data' lie in one another; put them side by side.",
+        ],
+    ),
     *[
         (
             f"everybody's workspaces by {prefix!r}",
@@ -392,6 +432,13 @@ LIKELY = st.fixed_dictionaries(
             ),
             max_size=2,
         ),
+        "mounts": st.lists(
+            st.fixed_dictionaries(
+                {"path": TEXT.map(lambda text: f"/srv/{text}")},
+                optional={"claim": st.sampled_from(["abc", "{x}"]), "secret": st.just("s"), "sub_path": TEXT},
+            ),
+            max_size=2,
+        ),
         "workspace_bucket": st.just("ws-1"),
         "placements": st.lists(
             st.fixed_dictionaries(
@@ -472,6 +519,11 @@ PLACES = (
             ClusterSettings(buckets=(Bucket("abc", "/mnt/a"), Bucket("abc", "/mnt/b", read_only=False))),
             ("Shows the shared folder /mnt/a to read only", "Shows the shared folder /mnt/b"),
             id="shared folders",
+        ),
+        pytest.param(
+            ClusterSettings(mounts=(Mount("/mnt/a", claim="a"), Mount("/opt/b", secret="b"))),
+            ("Shows the shared folder /mnt/a to read only",),
+            id="a shared disk; settings and secrets are nothing to choose by",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from devplatform_hub.core.cluster import (
     GpuDriver,
     GpuNode,
     GpuSharing,
+    Mount,
     Placement,
     Storage,
     Toleration,
@@ -78,10 +79,19 @@ FUSE = plan(
         fuse=FuseTuning(0.25, 512 * 2**20, None, None, -1, 20 * GIB),
     )
 )
+MOUNTS = plan(
+    ClusterSettings(
+        mounts=(
+            Mount("/mnt/{team}", claim="team", sub_path="a {b}", read_only=False),
+            Mount("/opt/pip", config_map="pip"),
+            Mount("/opt/keys", secret="keys"),
+        )
+    )
+)
 SPOT = plan(
     ClusterSettings(placements=(Placement("spot", spot=True, zone="europe-west4-a"), Placement("stays", spot=False)))
 )
-ALL = {"standard": STANDARD, "gpu": GPU, "mps": MPS, "fuse": FUSE, "spot": SPOT}
+ALL = {"standard": STANDARD, "gpu": GPU, "mps": MPS, "fuse": FUSE, "mounts": MOUNTS, "spot": SPOT}
 
 
 def kubespawner(monkeypatch: pytest.MonkeyPatch, **configured: Any) -> KubeSpawner:
@@ -207,6 +217,27 @@ async def test_a_spot_pod_and_the_one_after_it(monkeypatch: pytest.MonkeyPatch) 
     terms = [{"matchExpressions": [NEVER_SPOT]}]
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
     assert await pod(monkeypatch, SPOT, second) == expected(affinity={"nodeAffinity": required})
+
+
+async def test_a_pod_with_what_is_in_its_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim can be written where the profile says so; config maps and secrets never, and braces stay braces."""
+    names = [f"devplatform-mount-{number}" for number in range(3)]
+    assert await pod(monkeypatch, MOUNTS) == expected(
+        {
+            "volumeMounts": [
+                {"name": names[0], "mountPath": "/mnt/{team}", "subPath": "a {b}"},
+                {"name": names[1], "mountPath": "/opt/pip", "readOnly": True},
+                {"name": names[2], "mountPath": "/opt/keys", "readOnly": True},
+                HOME_MOUNT,
+            ]
+        },
+        volumes=[
+            {"name": names[0], "persistentVolumeClaim": {"claimName": "team"}},
+            {"name": names[1], "configMap": {"name": "pip", "defaultMode": 0o444}},
+            {"name": names[2], "secret": {"secretName": "keys", "defaultMode": 0o444}},
+            HOME_VOLUME,
+        ],
+    )
 
 
 async def test_a_pod_with_buckets(monkeypatch: pytest.MonkeyPatch) -> None:

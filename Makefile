@@ -71,6 +71,9 @@ format: $(DEV_ENV)/.complete
 settings: $(DEV_ENV)/.complete ## write SETTINGS.md anew from the code
 	$(DEV_ENV)/bin/python -m tests.lab.settings_table
 
+# Tests wait more than they compute: so many files of them at a time. Empty: one after another.
+PARALLEL ?= -n 3 --dist loadfile
+
 lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]
 	@$(DEV_ENV)/bin/python -m tests.lab.build || [ -z "$$REQUIRE_LAB" ]
@@ -79,7 +82,7 @@ lab: lab-tools ## a Kubernetes control plane with simulated machines, and the hu
 	@PORT=$(PORT) $(DEV_ENV)/bin/python -m tests.lab
 
 test: $(DEV_ENV)/.complete lab-tools ## every test, on the newest JupyterHub and on 5.5
-	$(DEV_ENV)/bin/python -m pytest --ignore tests/browser $(PYTEST_ARGS)
+	$(DEV_ENV)/bin/python -m pytest $(PARALLEL) --ignore tests/browser $(PYTEST_ARGS)
 	@# The editors' own pages are not ours: one that a loaded machine kept from answering gets a second try, alone.
 	$(DEV_ENV)/bin/python -m pytest tests/browser $(PYTEST_ARGS) \
 	  || { echo "Once more, what failed:"; $(DEV_ENV)/bin/python -m pytest tests/browser --last-failed $(PYTEST_ARGS); }
@@ -87,7 +90,7 @@ test: $(DEV_ENV)/.complete lab-tools ## every test, on the newest JupyterHub and
 	@$(DEV_ENV)/bin/python -m tests.lab.other_pythons
 
 test-hub5: $(HUB5_ENV)/.complete ## all but the browser tests, on JupyterHub 5.5
-	$(HUB5_ENV)/bin/python -m pytest tests/unit tests/contracts tests/integration $(PYTEST_ARGS)
+	$(HUB5_ENV)/bin/python -m pytest $(PARALLEL) tests/unit tests/contracts tests/integration $(PYTEST_ARGS)
 
 screenshots: lab-tools ## the pictures of the README, made by the browser tests
 	@rm -rf test-results && mkdir -p test-results

@@ -5,6 +5,7 @@ skipped and the tool is listed at the end; with REQUIRE_LAB=1, as in CI, that is
 """
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,7 @@ settings.register_profile("any-machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any-machine")
 
 _OF_THE_RUN = {"DEVPLATFORM_CACHE"}
-_missing = pytest.StashKey[dict[str, int]]()
+_LACKING = "is not on this machine:"
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +34,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for name in marker.args:
             find, remedy = TOOLS[name]
             if find() is None:
-                message = f"{name} is not on this machine: {remedy}"
+                message = f"{name} {_LACKING} {remedy}"
                 if os.environ.get("REQUIRE_LAB"):
                     pytest.fail(message, pytrace=False)
-                counts = item.config.stash.setdefault(_missing, {})
-                counts[message] = counts.get(message, 0) + 1
                 pytest.skip(message)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List the tools that were missing, with what would put them there."""
-    missing = config.stash.get(_missing, {})
+    # From the reports, which come from every process that runs tests.
+    reasons = (str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
+    missing = Counter(reason.removeprefix("Skipped: ") for reason in reasons if _LACKING in reason)
     if missing:
         terminalreporter.section("parts of the lab that this machine lacks")
         for message, count in sorted(missing.items()):

@@ -42,6 +42,7 @@ def _compose(c: Any, services: list[HubService]) -> None:
     # Not above: the command line reads `Machine` from here, and these take half a second that it has no use for.
     import jupyterhub
 
+    from .log_filter import without_traces
     from .stop_notes import log_and_note
 
     given = _so_far(c.JupyterHub, "load_roles", [])
@@ -59,6 +60,7 @@ def _compose(c: Any, services: list[HubService]) -> None:
     settings = _so_far(c.JupyterHub, "tornado_settings", {})
     headers = {**_HEADERS, **settings.get("headers", {})}
     c.JupyterHub.tornado_settings = {"log_function": log_and_note, **settings, "headers": headers}
+    c.JupyterHub.logging_config = without_traces(_so_far(c.JupyterHub, "logging_config", {}))
     if jupyterhub.version_info[0] < 6:
         # It counts people who may not start what they asked for as failures, and ends itself after a few of them.
         c.Spawner.consecutive_failure_limit = 0

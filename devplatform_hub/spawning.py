@@ -18,9 +18,9 @@ from .core.errors import PublicError
 from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
 from .core.profiles import Capabilities, Catalog, offers
 from .core.profiles_yaml import ProfilesError, parse_profiles
-from .core.session import SessionPlan, parse_request, plan_session
+from .core.session import SessionPlan, plan_options
 from .servicekit import audit
-from .spawn_form import render_form, request_from_form
+from .spawn_form import only, render_form, request_from_form
 
 try:  # JupyterHub 6: no traceback in the log, and counted as a refusal instead of a fault of the hub
     from jupyterhub.spawner import SpawnException
@@ -110,7 +110,7 @@ class ProfileSpawnerMixin(_Base):
 
     def _plan(self, options: Mapping[str, object]) -> SessionPlan:
         try:
-            return plan_session(parse_request(options), self.catalog(), self.access(), self.capabilities())
+            return plan_options(options, self.catalog(), self.access(), self.capabilities())
         except PublicError as error:
             self.report("server.start", "refused", error.code)
             raise as_refusal(error) from error
@@ -169,7 +169,7 @@ class ProfileSpawnerMixin(_Base):
 
     def options_from_query(self, query_data: Mapping[str, list[str]]) -> dict[str, object]:
         """A link such as `/hub/spawn?profile=highmem&editor=vscode`, checked like every other way in."""
-        return self._plan({name: values[0] for name, values in query_data.items() if values}).as_user_options()
+        return self._plan({name: only(values) for name, values in query_data.items() if values}).as_user_options()
 
     @default("apply_user_options")
     def _default_apply_user_options(self) -> Any:

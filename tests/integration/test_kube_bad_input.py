@@ -382,11 +382,7 @@ FIELDS = [
 @pytest.fixture(scope="module")
 def alice(hub: ClusterHub) -> Visitor:
     """Her browser, signed in."""
-    visitor = Visitor(hub.origin, "alice")
-    visitor.get("/hub/login")
-    fields = {"username": "alice", "password": "any", "_xsrf": visitor.xsrf()}
-    visitor.http.post(f"{hub.origin}/hub/login?next=/hub/home", data=fields, timeout=30)
-    return visitor
+    return Visitor.signed_in(hub.origin, "alice")
 
 
 @pytest.mark.usefixtures("untouched")

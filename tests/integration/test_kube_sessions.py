@@ -111,24 +111,15 @@ def test_the_reason_of_an_end_is_kept(hub: ClusterHub, profile: str, code: str, 
     assert status == 200, model
     ended = model["servers"][""]["state"]["devplatform_ended"]
     assert (ended["code"], says in ended["message"]) == (code, True), ended
-    visitor = signed_in(hub, "alice")
+    visitor = Visitor.signed_in(hub.origin, "alice")
     for path in ("/hub/home", "/hub/spawn/alice"):
         page = visitor.get(path)
         assert (page.status_code, says in page.text) == (200, True), (path, page.text[:2000])
 
 
-def signed_in(hub: ClusterHub, user: str) -> Visitor:
-    """This person, with their cookies."""
-    visitor = Visitor(hub.origin, user)
-    visitor.get("/hub/login")
-    fields = {"username": user, "password": "any", "_xsrf": visitor.xsrf()}
-    visitor.http.post(f"{hub.origin}/hub/login?next=/hub/home", data=fields, timeout=30)
-    return visitor
-
-
 def home_page(hub: ClusterHub, user: str) -> str:
     """What this person sees after sign-in."""
-    return str(signed_in(hub, user).get("/hub/home").text)
+    return str(Visitor.signed_in(hub.origin, user).get("/hub/home").text)
 
 
 def test_a_person_reads_who_stopped_their_server(hub: ClusterHub) -> None:

@@ -44,8 +44,8 @@ c.Authenticator.admin_users = set(s["admins"])
 c.DummyAuthenticator.password = s["password"]
 if s["ours"]:
     import devplatform_hub
-    devplatform_hub.setup(c)
     c.DevPlatformSpawner.profiles_file = s["profiles_file"]
+    devplatform_hub.setup(c)
 c.JupyterHub.spawner_class = s["spawner"]
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.cleanup_servers = False

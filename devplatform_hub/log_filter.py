@@ -25,7 +25,7 @@ class RefusalsWithoutTraces(logging.Filter):
 
 
 def without_traces(logging_config: Any) -> dict[str, Any]:
-    """`c.JupyterHub.logging_config` with this filter added at the hub's own handler."""
+    """`c.JupyterHub.logging_config` with this filter at the hub's own handler, which takes the platform's lines too."""
     config = dict(logging_config)
     handlers = dict(config.get("handlers", {}))
     console = dict(handlers.get("console", {}))
@@ -36,6 +36,7 @@ def without_traces(logging_config: Any) -> dict[str, Any]:
         **config,
         "filters": {**config.get("filters", {}), name: own},
         "handlers": {**handlers, "console": console},
+        "loggers": {"devplatform": {"level": "INFO", "handlers": ["console"]}, **config.get("loggers", {})},
     }
 
 

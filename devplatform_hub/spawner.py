@@ -10,6 +10,7 @@ from jupyterhub.utils import exponential_backoff, maybe_future
 from kubespawner import KubeSpawner
 from kubespawner.clients import shared_client
 from kubespawner.objects import make_owner_reference
+from tornado import web
 from traitlets import Float, Unicode, default
 
 from .core.cluster import HOME, Placement
@@ -50,6 +51,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     _story: Story | None = None
     _is_starting = False
     _is_stopping = False
+    _made_nothing = False
     _ended: Ending | None = None
     _pvc_exists: bool
     pod_id: str | None = None
@@ -107,6 +109,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         What another hub needs to go on with this start is stored before anything is made: the hub commits it
         at once, so that one which is killed now finds its pod again.
         """
+        self._made_nothing = self._took_nothing = True
         plan = self._plan_anew()
         self._story = Story(plan.cluster.placements or (None,))
         self._place(plan, self._story.placement)
@@ -127,8 +130,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             self.report("server.start", "failed", finding.code)
             self._is_starting = False
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
-            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
-            raise as_refusal(error if isinstance(error, PublicError) else public) from error
+            raise _refusal_of(error) from error
         self._is_starting = False
         self._waited = as_state(story.waited, self._wait_key)
         record_state(self._wait_times, self._waited)
@@ -141,10 +143,10 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         return f"{self._plan_now.profile if self._plan_now else ''}/{place.name if place else ''}"
 
     async def _make(self, plan: SessionPlan, story: Story) -> Json:
-        if self.enable_user_namespaces:
-            await self._ensure_namespace()
         begun = datetime.now(UTC)
         await self.watch_soon()
+        if self.enable_user_namespaces:
+            await self._ensure_namespace()
         wanted = (plan.cluster.storage.size if plan.cluster.storage else None) or 0
         if self.storage_pvc_ensure and (wanted or not self._pvc_exists):
             claim, classes = plain(self.get_pvc_manifest()), shared_client("StorageV1Api")
@@ -163,6 +165,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             made = await self.get_pod_manifest()
             if self.modify_pod_hook:
                 made = await maybe_future(self.modify_pod_hook(self, made))
+            self._made_nothing = False
             return await self._pod_api.make(self.as_own(plain(made)))
 
         async def remove() -> None:
@@ -216,6 +219,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
 
     async def poll(self) -> int | None:
         """None while it runs or starts, else an exit status; why it ended is kept for the person and the audit."""
+        if self._made_nothing and not self._is_starting:
+            return 0  # a start that ended before there was a pod: nothing to look for, nor to wait for the cluster
         await self.watch()
         if self._is_starting and not self._start_pending:
             await self._go_on()
@@ -258,7 +263,11 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         """Take the pod away, and wait until it is gone."""
         self._is_stopping = True  # its end is no news to anybody
         await self.watch()
-        await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
+        try:
+            await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
+        except (Refused, ApiUnavailable) as error:  # a sweep finds it when the cluster answers again
+            self.log.warning("The pod of %s stays for now: %s", self._log_name, error)
+            raise _refusal_of(error) from error
         self._is_starting = False
 
     # What the hub remembers
@@ -287,3 +296,9 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         record_state(self._wait_times, self._waited)
         ended = state.get(_ENDED)
         self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None
+
+
+def _refusal_of(error: Exception) -> web.HTTPError:
+    finding = finding_of(error)
+    public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
+    return as_refusal(error if isinstance(error, PublicError) else public)

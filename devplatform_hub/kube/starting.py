@@ -16,7 +16,7 @@ from ..core.diagnosis.refusal import diagnose_refusal
 from ..core.diagnosis.start import diagnose_start
 from ..core.errors import PublicError
 from . import Json
-from .requests import Refused
+from .requests import ApiSilent, Refused
 from .watching import EventWatch, PodWatch
 
 _TICK = 2.0
@@ -40,6 +40,9 @@ def finding_of(error: Exception) -> Finding:
         return error.finding
     if isinstance(error, Refused):
         return diagnose_refusal(error.status, error.body)
+    if isinstance(error, ApiSilent):
+        hint = "Servers that run go on. Try again in a few minutes."
+        return Finding("cluster-unreachable", "The cluster does not answer.", hint, detail=str(error))
     if isinstance(error, PublicError):
         return Finding(error.code, error.message, error.hint, fatal=True)
     return diagnose_refusal(503, {"message": str(error)})

@@ -117,7 +117,6 @@ class ProfileSpawnerMixin(_Base):
 
     def report(self, action: str, outcome: str, why: str) -> None:
         """Write to the audit what happened to this person's server."""
-        audit.configure()
         audit.emit(action, actor=self.user.name, outcome=outcome, target=f"{self.user.name}/{self.name}", why=why)
 
     def _groups(self) -> list[GroupName]:

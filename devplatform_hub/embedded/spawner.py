@@ -101,7 +101,6 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
 
     async def start(self) -> tuple[str, int]:
         """The address of the server, which listens already. Every refusal is the hub's own, whoever asked and how."""
-        audit.configure()
         self._progress.begin()
         plan = self.plan_start()
         self._progress.enter(Stage.WORKSPACE, plan)

@@ -10,7 +10,6 @@ from jupyterhub.utils import exponential_backoff, maybe_future
 from kubespawner import KubeSpawner
 from kubespawner.clients import shared_client
 from kubespawner.objects import make_owner_reference
-from tornado import web
 from traitlets import Float, Unicode, default
 
 from .core.cluster import HOME, Placement
@@ -26,7 +25,7 @@ from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
 from .kube.requests import ApiUnavailable, Refused, Requests
 from .kube.settings import READ, Configured, pod_settings
-from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, start_pod
+from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, public_of, start_pod
 from .kube.telling import tell
 from .kube.watched import WatchedPodsMixin
 from .session_rights import SessionRightsMixin
@@ -130,7 +129,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             self.report("server.start", "failed", finding.code)
             self._is_starting = False
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
-            raise _refusal_of(error) from error
+            raise as_refusal(public_of(error)) from error
         self._is_starting = False
         self._waited = as_state(story.waited, self._wait_key)
         record_state(self._wait_times, self._waited)
@@ -267,7 +266,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
         except (Refused, ApiUnavailable) as error:  # a sweep finds it when the cluster answers again
             self.log.warning("The pod of %s stays for now: %s", self._log_name, error)
-            raise _refusal_of(error) from error
+            raise as_refusal(public_of(error)) from error
         self._is_starting = False
 
     # What the hub remembers
@@ -296,9 +295,3 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         record_state(self._wait_times, self._waited)
         ended = state.get(_ENDED)
         self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None
-
-
-def _refusal_of(error: Exception) -> web.HTTPError:
-    finding = finding_of(error)
-    public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
-    return as_refusal(error if isinstance(error, PublicError) else public)

@@ -3,6 +3,7 @@
 Hooks only: what a person may have is decided in `core.session`, how the page looks in `spawn_form`.
 """
 
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from tornado import web
 from traitlets import Unicode, default
 from traitlets.config import LoggingConfigurable
 
+from . import server_metrics
 from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
 from .core.diagnosis.model import Ending
 from .core.errors import PublicError
@@ -56,6 +58,7 @@ class ProfileSpawnerMixin(_Base):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._last_choice: dict[str, object] = {}
+        self._asked_at = 0.0
         super().__init__(*args, **kwargs)
 
     # What a spawner may say differently
@@ -100,6 +103,7 @@ class ProfileSpawnerMixin(_Base):
         The hub has stored what was asked for before anybody looked at it: what is kept is the resolved choice,
         for the admin panel, the culler and the next form; after a refusal the choice before it.
         """
+        self._asked_at = time.monotonic()
         try:
             plan = self._plan(dict(self.user_options or {}))
         except web.HTTPError:
@@ -116,8 +120,13 @@ class ProfileSpawnerMixin(_Base):
             raise as_refusal(error) from error
 
     def report(self, action: str, outcome: str, why: str) -> None:
-        """Write to the audit what happened to this person's server."""
+        """Write to the audit what happened to this person's server; of a start to the metrics too.
+
+        `why` is a code, or the profile of a start that went well.
+        """
         audit.emit(action, actor=self.user.name, outcome=outcome, target=f"{self.user.name}/{self.name}", why=why)
+        if action == "server.start":
+            server_metrics.started(outcome, why, time.monotonic() - self._asked_at)
 
     def _groups(self) -> list[GroupName]:
         groups = []

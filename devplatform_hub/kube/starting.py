@@ -48,6 +48,14 @@ def finding_of(error: Exception) -> Finding:
     return diagnose_refusal(503, {"message": str(error)})
 
 
+def public_of(error: Exception) -> PublicError:
+    """The same for the page and the REST API."""
+    if isinstance(error, PublicError):
+        return error
+    finding = finding_of(error)
+    return PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
+
+
 @dataclass(slots=True)
 class Story:
     """What has happened in a start so far, for every page that follows it."""

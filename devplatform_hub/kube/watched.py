@@ -6,6 +6,7 @@ from typing import Any
 from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
+from . import watch_metrics as watch_metrics  # registers them
 from .requests import ApiSilent, ApiUnavailable
 from .watching import EventWatch, PodWatch
 

@@ -95,6 +95,9 @@ def test_a_hub_without_an_api_server_is_up_and_says_why_nothing_starts(own: Clus
     assert says in str(events[-1]["message"] if events else answer["message"])
     assert "The cluster does not answer." in bob.get("/hub/spawn-pending/bob").text
     assert waiting_lines(hub) == ["pods"]
+    told = hub.metrics()
+    assert told['devplatform_server_starts_total{code="cluster-unreachable",outcome="failed"}'] == 1
+    assert told['devplatform_kube_watch_stale_seconds{kind="pods"}'] > 3
     assert "Traceback" not in hub.log
     assert hub.process is not None
     assert hub.process.poll() is None
@@ -102,6 +105,11 @@ def test_a_hub_without_an_api_server_is_up_and_says_why_nothing_starts(own: Clus
     hub.wait(lambda: "The watch of pods" in hub.log, 30, "the watch")
     hub.start_server("bob")
     assert answers(hub, "bob")
+    told = hub.metrics()
+    assert told['devplatform_server_starts_total{code="",outcome="allowed"}'] == 1
+    assert told['devplatform_server_start_seconds_count{profile="standard"}'] == 1
+    assert 0 < told['devplatform_server_start_seconds_sum{profile="standard"}'] < 60
+    assert told['devplatform_kube_watch_stale_seconds{kind="pods"}'] == 0
     own.stop_api_server()
     status, answer = hub.api("POST", "/users/alice/server")
     events = list(hub.progress("alice")) if status == 202 else []

@@ -31,15 +31,17 @@ def test_a_hub_with_broken_profiles_ends_and_says_where(cluster: Cluster, namesp
 def test_an_edit_that_breaks_them_takes_nobodys_server(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     """The page and the API say it in one sentence, servers run on and can be stopped, and mending it is enough."""
     traits = {"DevPlatformSpawner": {"poll_interval": 1}}
-    with cluster_hub(cluster, tmp_path, namespace=namespace, traits=traits) as hub:
+    groups = {"developer-platform-users": ["alice", "bob", "carol"]}
+    with cluster_hub(cluster, tmp_path, namespace=namespace, traits=traits, groups=groups) as hub:
+        hub.add_user("carol")
         hub.start_server("alice")
         hub.start_server("bob", {"profile": "highmem"})
         before = {pod["metadata"]["uid"] for pod in hub.pods()}
         (tmp_path / "profiles.yaml").write_text(BROKEN)
-        answer = hub.api("POST", "/users/root/server", {}, user="root")
+        answer = hub.api("POST", "/users/carol/server", {}, user="carol")
         says = "The list of profiles is broken. An administrator finds the reason in the hub's log. [profiles-broken]"
         assert answer == (503, {"status": 503, "message": says})
-        page = Visitor.signed_in(hub.origin, "root").get("/hub/spawn")
+        page = Visitor.signed_in(hub.origin, "carol").get("/hub/spawn")
         assert (page.status_code, says in html.unescape(page.text), "apples" in page.text) == (503, True, False)
         time.sleep(3)  # several looks at every server
         assert {pod["metadata"]["uid"] for pod in hub.pods()} == before

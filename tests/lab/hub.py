@@ -35,7 +35,9 @@ c.JupyterHub.last_activity_interval = 315_360_000
 c.JupyterHub.services = [{"name": "tests", "api_token": s["token"]}]
 _of_tests = {
     "name": "tests", "services": ["tests"],
-    "scopes": ["admin:users", "admin:servers", "access:servers", "tokens", "admin:server_state", "list:users"],
+    "scopes": [
+        "admin:users", "admin:servers", "access:servers", "tokens", "admin:server_state", "list:users", "read:metrics",
+    ],
 }
 c.JupyterHub.load_roles = [_of_tests]
 """
@@ -85,6 +87,13 @@ class RealHub:
         status, answer = self.call("DELETE", f"/hub/api/users/{user}/server")
         assert status in (202, 204), (status, answer)
         self.wait(lambda: not self.server(user), within, f"the end of the server of {user}")
+
+    def metrics(self) -> dict[str, float]:
+        """What /hub/metrics says of the platform, by `name{labels}`."""
+        status, text = self.call("GET", "/hub/metrics")
+        assert status == 200, text
+        lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith("devplatform_"))
+        return {name: float(value) for name, _, value in lines if "_created" not in name}
 
     def add_user(self, user: str) -> None:
         status, answer = self.call("POST", f"/hub/api/users/{user}")

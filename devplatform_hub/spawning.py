@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tornado import web
+from traitlets import Any as AnyValue
 from traitlets import Unicode, default
 from traitlets.config import LoggingConfigurable
 
@@ -55,6 +56,9 @@ class ProfileSpawnerMixin(_Base):
     admins_group = Unicode(
         DEFAULT_ADMINS_GROUP, help="Members may start servers with every profile, whatever group it is limited to."
     ).tag(config=True)
+
+    # JupyterHub 5 hands on a body of any kind; where that cannot be taken, a server stays that nobody started.
+    user_options = AnyValue()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._last_choice: dict[str, object] = {}
@@ -105,14 +109,14 @@ class ProfileSpawnerMixin(_Base):
         """
         self._asked_at = time.monotonic()
         try:
-            plan = self._plan(dict(self.user_options or {}))
+            plan = self._plan(self.user_options or {})
         except web.HTTPError:
             self._keep(self._last_choice)
             raise
         self._keep(plan.as_user_options())
         return plan
 
-    def _plan(self, options: Mapping[str, object]) -> SessionPlan:
+    def _plan(self, options: object) -> SessionPlan:
         try:
             return plan_options(options, self.catalog(), self.access(), self.capabilities())
         except PublicError as error:
@@ -152,6 +156,10 @@ class ProfileSpawnerMixin(_Base):
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)
         self._last_choice = dict(state.get(_CHOICE) or {})
+
+    @default("user_options")
+    def _default_user_options(self) -> dict[str, object]:
+        return {}
 
     @default("options_form")
     def _default_options_form(self) -> Any:

@@ -53,27 +53,28 @@ class OptionsInvalid(PublicError):
         super().__init__(message, code="session-options-invalid", hint=hint)
 
 
-def plan_options(
-    raw: Mapping[str, object], catalog: Catalog, access: Access, capabilities: Capabilities
-) -> SessionPlan:
+def plan_options(raw: object, catalog: Catalog, access: Access, capabilities: Capabilities) -> SessionPlan:
     """`plan_session` of what `parse_request` makes of `raw`; every refusal of a value says which there are instead."""
     if not access.allowed:
         raise closed_to(access)
     try:
         request = parse_request(raw)
     except OptionsInvalid as error:
-        hint = values_of(error.option, raw.get("profile"), offers(catalog, access, capabilities))
+        profile = raw.get("profile") if isinstance(raw, Mapping) else None
+        hint = values_of(error.option, profile, offers(catalog, access, capabilities))
         raise OptionsInvalid(error.reason, error.option, hint) from error
     return plan_session(request, catalog, access, capabilities)
 
 
-def parse_request(raw: Mapping[str, object]) -> SessionRequest:
+def parse_request(raw: object) -> SessionRequest:
     """`raw` user options of the REST API or of the form, as a request.
 
     Accepted: `profile`, `editor`, `options` {option: choice}, and kubespawner's `profile-option-<profile>--<option>`.
     Raises `OptionsInvalid`.
     An unknown key is refused, so that a misspelt or forbidden setting is never silently dropped.
     """
+    if not isinstance(raw, Mapping):
+        raise OptionsInvalid("they must be an object")
     profile = _text("profile", raw.get("profile", ""))
     editor = raw.get("editor")
     nested = raw.get("options", {})

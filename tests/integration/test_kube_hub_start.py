@@ -136,6 +136,4 @@ def test_a_server_of_before_runs_on_and_is_known(own: Cluster, hub: ClusterHub) 
     hub.wait(lambda: hub.server("alice").get("ready"), 30, "the server of alice")
     assert answers(hub, "alice")
     assert hub.pod_of("alice")["metadata"]["uid"] == before
-    hub.stop_server("alice")
-    assert hub.pods() == []
     assert "Traceback" not in hub.log

@@ -275,6 +275,11 @@ CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode) and op
             id="no such choice, and a long one",
         ),
         pytest.param(
+            ["standard"],
+            f"The options for this server are not valid: they must be an object. {CHOICES}",
+            id="a list",
+        ),
+        pytest.param(
             {"image": "evil"},
             f"The options for this server are not valid: 'image' is not an option of this platform. {CHOICES}",
             id="kubespawner's image",
@@ -287,7 +292,7 @@ CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode) and op
         ),
     ],
 )
-def test_a_refusal_names_the_option_and_what_it_takes(raw: dict[str, object], says: str) -> None:
+def test_a_refusal_names_the_option_and_what_it_takes(raw: object, says: str) -> None:
     """Whoever wrote a script reads what to send instead, on one line, whatever was sent."""
     with pytest.raises(PublicError) as refusal:
         plan_options(raw, CATALOG, MEMBER, CLUSTER)

@@ -36,7 +36,8 @@ c.JupyterHub.services = [{"name": "tests", "api_token": s["token"]}]
 _of_tests = {
     "name": "tests", "services": ["tests"],
     "scopes": [
-        "admin:users", "admin:servers", "access:servers", "tokens", "admin:server_state", "list:users", "read:metrics",
+        "admin:users", "admin:servers", "access:servers", "access:services", "tokens", "admin:server_state",
+        "list:users", "read:metrics",
     ],
 }
 c.JupyterHub.load_roles = [_of_tests]
@@ -58,6 +59,11 @@ class RealHub:
     @property
     def log(self) -> str:
         return (self.folder / "hub.log").read_text("utf-8", "replace")
+
+    def audit(self) -> list[dict[str, Any]]:
+        """What the hub wrote to its audit file, oldest first."""
+        file = self.folder / "audit.jsonl"
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 
     def call(self, method: str, path: str, body: object = None, token: str = ADMIN_TOKEN) -> tuple[int, Any]:
         """Status and JSON of one request; `path` below the origin."""
@@ -139,7 +145,7 @@ class RealHub:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("JUPYTER", "DEVPLATFORM_", "PYTHONDONTWRITE"))
+            if not name.startswith(("JUPYTER", "DEVPLATFORM_", "MLFLOW_", "PYTHONDONTWRITE"))
         }
         environment |= {**self.environment, "TEST_HUB_SETTINGS": json.dumps(self.settings)}
         with (self.folder / "hub.log").open("ab") as log:

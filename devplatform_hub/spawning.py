@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from jupyterhub import orm
+from sqlalchemy import event
 from tornado import web
 from traitlets import Any as AnyValue
 from traitlets import Unicode, default
@@ -19,6 +21,7 @@ from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, Acce
 from .core.diagnosis.model import Ending
 from .core.errors import PublicError
 from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
+from .core.option_values import is_shallow
 from .core.profiles import Capabilities, Catalog, offers
 from .core.profiles_yaml import ProfilesError, parse_profiles
 from .core.session import SessionPlan, plan_options
@@ -31,6 +34,7 @@ except ImportError:
     SpawnException = None
 
 _CHOICE = "devplatform_choice"
+_DEEPEST = 20
 
 
 # JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
@@ -204,6 +208,15 @@ def as_refusal(error: PublicError) -> web.HTTPError:
     refusal.jupyterhub_message = text
     refusal.headers = {"X-DevPlatform-Error": error.code}
     return refusal
+
+
+@event.listens_for(orm.Spawner.user_options, "set", retval=True)
+def _storable(_row: orm.Spawner, options: object, _before: object, _initiator: object) -> object:
+    """The hub stores what was sent before anybody looks at it, and ends after some requests that it cannot store.
+
+    Lists in lists without end can be read as JSON but not written. What is left out here is refused all the same.
+    """
+    return options if is_shallow(options, _DEEPEST) else {}
 
 
 @lru_cache(maxsize=8)

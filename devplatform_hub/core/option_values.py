@@ -1,12 +1,23 @@
 """What a refusal says of options and their values: which there are for this person, never what is closed to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .access import Access
 from .errors import PublicError
 from .profiles import Offer, Profile, ProfileOption
 
 _LONGEST = 60
+
+
+def is_shallow(value: object, levels: int) -> bool:
+    """Whether what came as JSON has at most so many levels of lists and objects."""
+    level: list[object] = [value]
+    for _ in range(levels + 1):
+        inner = [part for part in level if isinstance(part, Mapping | list)]
+        if not inner:
+            return True
+        level = [found for part in inner for found in (part.values() if isinstance(part, Mapping) else part)]
+    return False
 
 
 def said(text: str) -> str:

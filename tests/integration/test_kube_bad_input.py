@@ -81,6 +81,18 @@ def post(hub: ClusterHub, token: str, path: str, body: bytes) -> requests.Respon
     )
 
 
+def written(value: Any) -> bytes:
+    """As JSON, however deep: the encoder of Python ends where its decoder goes on."""
+    if isinstance(value, list) and len(value) == 1:
+        depth = 0
+        while isinstance(value, list) and len(value) == 1:
+            value, depth = value[0], depth + 1
+        return b"[" * depth + written(value) + b"]" * depth
+    if isinstance(value, dict):
+        return b"{" + b", ".join(written(str(key)) + b": " + written(found) for key, found in value.items()) + b"}"
+    return json.dumps(value).encode()
+
+
 def nested(depth: int) -> Any:
     """Lists in lists."""
     found: list[Any] = []
@@ -125,6 +137,7 @@ TABLE = [
             "a list": ["standard"],
             "an object": {"name": "standard"},
             "lists in lists": nested(200),
+            "lists that can be read and not written": nested(970),
         }.items()
     ),
     *(
@@ -298,7 +311,7 @@ def test_the_rest_api_says_the_option_and_its_values(
     hub: ClusterHub, tokens: dict[str, str], path: str, options: dict[str, Any], refused: tuple[int, str], says: str
 ) -> None:
     """400, or 403 where another person might; the code is in a header of its own; nothing is made or stored."""
-    answer = post(hub, tokens["alice"], path, json.dumps(options).encode())
+    answer = post(hub, tokens["alice"], path, written(options))
     assert (answer.status_code, answer.headers.get("X-DevPlatform-Error")) == refused, answer.text[:2000]
     assert answer.json()["message"] == says
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from devplatform_hub.core.access import Access, AccessRules, decide_access
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.identity import GroupName, parse_group
+from devplatform_hub.core.option_values import is_shallow
 from devplatform_hub.core.profiles import (
     Capabilities,
     Catalog,
@@ -297,6 +298,21 @@ def test_a_refusal_names_the_option_and_what_it_takes(raw: object, says: str) ->
     with pytest.raises(PublicError) as refusal:
         plan_options(raw, CATALOG, MEMBER, CLUSTER)
     assert f"{refusal.value.message} {refusal.value.hint}" == says
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("text", True, id="text"),
+        pytest.param({}, True, id="an empty object"),
+        pytest.param({"options": {"size": "big"}}, True, id="two levels"),
+        pytest.param({"options": {"size": ["big"]}}, False, id="three levels"),
+        pytest.param([[], [[[]]]], False, id="one part that is deep"),
+        pytest.param([[]] * 9, True, id="many parts that are not"),
+    ],
+)
+def test_how_deep_a_value_is(value: object, expected: bool) -> None:
+    assert is_shallow(value, 2) is expected
 
 
 def test_whoever_may_start_nothing_learns_nothing_of_what_there_is() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .core.identity import LOCAL_DOMAIN
 from .hub_database import connection_settings
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
 
@@ -25,6 +26,7 @@ def setup(c: Any, *, services: Iterable[HubService] | None = None) -> None:
 
     Call it last: what is configured already stays, and is added to. `services` are those of the platform that this
     hub has; by default the ones that `c.JupyterHub.services` names, as a role for any other would end the hub.
+    Profiles that cannot be used end the hub here, with file, line and what would be right.
     """
     if services is None:
         names = {entry.get("name") for entry in _so_far(c.JupyterHub, "services", [])}
@@ -33,6 +35,7 @@ def setup(c: Any, *, services: Iterable[HubService] | None = None) -> None:
     spawner = c.JupyterHub.get("spawner_class")
     if spawner is None or spawner in _STOCK or getattr(spawner, "__name__", "") == "KubeSpawner":
         c.JupyterHub.spawner_class = _SPAWNER
+    _check_profiles(c)
     if "allow_named_servers" not in c.JupyterHub:
         c.JupyterHub.allow_named_servers = True
     # A hub that is rolled out anew leaves people's servers alone.
@@ -46,6 +49,7 @@ def _compose(c: Any, services: list[HubService]) -> None:
     # Not above: the command line reads `Machine` from here, and these take half a second that it has no use for.
     import jupyterhub
 
+    from .log_filter import without_traces
     from .stop_notes import log_and_note
 
     given = _so_far(c.JupyterHub, "load_roles", [])
@@ -63,6 +67,7 @@ def _compose(c: Any, services: list[HubService]) -> None:
     settings = _so_far(c.JupyterHub, "tornado_settings", {})
     headers = {**_HEADERS, **settings.get("headers", {})}
     c.JupyterHub.tornado_settings = {"log_function": log_and_note, **settings, "headers": headers}
+    c.JupyterHub.logging_config = without_traces(_so_far(c.JupyterHub, "logging_config", {}))
     if jupyterhub.version_info[0] < 6:
         # It counts people who may not start what they asked for as failures, and ends itself after a few of them.
         c.Spawner.consecutive_failure_limit = 0
@@ -72,6 +77,31 @@ def _speed_up_database(c: Any) -> None:
     """Unless an operator says how the hub connects: that is theirs to answer for."""
     if not _so_far(c.JupyterHub, "db_kwargs", {}):
         c.JupyterHub.db_kwargs = connection_settings(c.JupyterHub.get("db_url", _DATABASE))
+
+
+def _check_profiles(c: Any) -> None:
+    """An edit that breaks them later is said on the page; a hub that starts with broken ones would only look well."""
+    from .core.profiles_yaml import ProfilesError, parse_profiles
+
+    # A class of the operator's own may have them under its own name.
+    names = str(c.JupyterHub.spawner_class).rpartition(".")[2], _SPAWNER.rpartition(".")[2]
+    given = {trait: value for name in reversed(names) for trait, value in c[name].items()}
+    file = given.get("profiles_file")
+    if not file:
+        return
+    try:
+        text = Path(file).read_text("utf-8")
+        parse_profiles(text, str(file), group_domain=given.get("group_domain") or LOCAL_DOMAIN)
+    except (OSError, UnicodeError, ProfilesError) as error:
+        raise SystemExit(f"The hub does not start, as its profiles cannot be used:\n{_in_words(file, error)}") from None
+
+
+def _in_words(file: str, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"{file}: byte {error.start} is not UTF-8 text; save it as UTF-8."
+    if isinstance(error, OSError):
+        return f"{file}: {error.strerror}; put it there, or leave profiles_file empty for the platform's own."
+    return str(error)
 
 
 def _so_far(section: Any, name: str, initial: Any) -> Any:

@@ -58,6 +58,8 @@ class SessionRightsMixin(_Base):
     ).tag(config=True)
 
     _ask: Requests
+    _took_nothing = False
+    """Whether the start ended before anything was asked for here: then there is nothing to take away either."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,6 +81,7 @@ class SessionRightsMixin(_Base):
     async def take_account(self) -> None:
         """Let the pod run as its person. Raises `NotOurs`, `Refused` or `ApiUnavailable`: then there must be no pod."""
         if access := self._access():
+            self._took_nothing = False
             name = await access.session_starting(*self.server_key, google_account=self.google_account)
             self.service_account = name
 
@@ -99,7 +102,7 @@ class SessionRightsMixin(_Base):
 
     async def run_post_stop_hook(self) -> Any:
         """JupyterHub calls this at the end of every server, also of one that never came up."""
-        if access := self._access():
+        if (access := self._access()) and not self._took_nothing:
             await access.session_ended(*self.server_key)
         return await maybe_future(super().run_post_stop_hook())
 

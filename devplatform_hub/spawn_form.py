@@ -63,17 +63,17 @@ def request_from_form(formdata: Mapping[str, Sequence[str]]) -> dict[str, object
 
     A field that is not the form's own is handed on, for `parse_request` to refuse.
     """
-    profile = _first(formdata.get("profile"))
+    profile = only(formdata.get("profile"))
     prefix = f"{_OPTION_PREFIX}{profile}--"
-    own = {name.removeprefix(prefix): _first(values) for name, values in formdata.items() if name.startswith(prefix)}
+    own = {name.removeprefix(prefix): only(values) for name, values in formdata.items() if name.startswith(prefix)}
     editor = own.pop(_EDITOR, "")
     foreign = {
-        name: _first(values)
+        name: only(values)
         for name, values in formdata.items()
         if name not in ("profile", "_xsrf") and not name.startswith(_OPTION_PREFIX)
     }
-    options: dict[str, object] = {**foreign, "profile": profile, "options": own}
-    return options | ({"editor": editor} if editor else {})
+    asked: dict[str, object] = {"profile": profile, "options": own} | ({"editor": editor} if editor else {})
+    return asked | foreign
 
 
 def _initial(offers: Sequence[Offer], saved: Mapping[str, object]) -> Offer | None:
@@ -129,5 +129,6 @@ def _asset(name: str) -> Markup:
     return Markup((files("devplatform_hub") / "templates" / name).read_text("utf-8"))  # noqa: S704 - our own file
 
 
-def _first(values: Sequence[str] | None) -> str:
-    return values[0] if values else ""
+def only(values: Sequence[str] | None) -> object:
+    """The one value of a field; all of them where it was sent twice, which `parse_request` refuses."""
+    return (values[0] if len(values) == 1 else list(values)) if values else ""

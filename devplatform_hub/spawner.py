@@ -25,7 +25,7 @@ from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
 from .kube.requests import ApiUnavailable, Refused, Requests
 from .kube.settings import READ, Configured, pod_settings
-from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, start_pod
+from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, public_of, start_pod
 from .kube.telling import tell
 from .kube.watched import WatchedPodsMixin
 from .server_state import ServerStateMixin
@@ -55,6 +55,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     _story: Story | None = None
     _is_starting = False
     _is_stopping = False
+    _made_nothing = False
     _ended: Ending | None = None
     _pvc_exists: bool
     start_timeout: int
@@ -117,6 +118,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         What another hub needs to go on with this start is stored before anything is made: the hub commits it
         at once, so that one which is killed now finds its pod again.
         """
+        self._made_nothing = self._took_nothing = True
         plan = self._plan_anew()
         queued = self.queue_timeout if plan.cluster.queue else self._patience
         # The hub's own limit comes after ours: it does not know what a start waits for, nor that queues take long.
@@ -140,8 +142,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             self.report("server.start", "failed", finding.code)
             self._is_starting = False
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
-            public = PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
-            raise as_refusal(error if isinstance(error, PublicError) else public) from error
+            raise as_refusal(public_of(error)) from error
         self._is_starting = False
         self._waited = as_state(story.waited, self._wait_key)
         record_state(self._wait_times, self._waited)
@@ -154,10 +155,10 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         return f"{self._plan_now.profile if self._plan_now else ''}/{place.name if place else ''}"
 
     async def _make(self, plan: SessionPlan, story: Story) -> Json:
-        if self.enable_user_namespaces:
-            await self._ensure_namespace()
         begun = datetime.now(UTC)
         await self.watch_soon()
+        if self.enable_user_namespaces:
+            await self._ensure_namespace()
         wanted = (plan.cluster.storage.size if plan.cluster.storage else None) or 0
         if self.storage_pvc_ensure and (wanted or not self._pvc_exists):
             claim, classes = plain(self.get_pvc_manifest()), api_client("StorageV1Api")
@@ -176,6 +177,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             made = await self.get_pod_manifest()
             if self.modify_pod_hook:
                 made = await maybe_future(self.modify_pod_hook(self, made))
+            self._made_nothing = False
             return await self._pod_api.make(self.as_own(plain(made)))
 
         async def remove() -> None:
@@ -228,6 +230,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
 
     async def poll(self) -> int | None:
         """None while it runs or starts, else an exit status; why it ended is kept for the person and the audit."""
+        if self._made_nothing and not self._is_starting:
+            return 0  # a start that ended before there was a pod: nothing to look for, nor to wait for the cluster
         await self.watch()
         if self._is_starting and not self._start_pending:
             await self._go_on()
@@ -269,7 +273,11 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         """Take the pod away, and wait until it is gone."""
         self._is_stopping = True  # its end is no news to anybody
         await self.watch()
-        await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
+        try:
+            await self._pod_api.remove(grace=0 if now else self.delete_grace_period)
+        except (Refused, ApiUnavailable) as error:  # a sweep finds it when the cluster answers again
+            self.log.warning("The pod of %s stays for now: %s", self._log_name, error)
+            raise as_refusal(public_of(error)) from error
         self._is_starting = False
 
     # What the hub remembers

@@ -3,24 +3,30 @@
 Hooks only: what a person may have is decided in `core.session`, how the page looks in `spawn_form`.
 """
 
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from jupyterhub import orm
+from sqlalchemy import event
 from tornado import web
+from traitlets import Any as AnyValue
 from traitlets import Unicode, default
 from traitlets.config import LoggingConfigurable
 
+from . import server_metrics
 from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
 from .core.diagnosis.model import Ending
 from .core.errors import PublicError
 from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
+from .core.option_values import is_shallow
 from .core.profiles import Capabilities, Catalog, offers
 from .core.profiles_yaml import ProfilesError, parse_profiles
-from .core.session import SessionPlan, parse_request, plan_session
+from .core.session import SessionPlan, plan_options
 from .servicekit import audit
-from .spawn_form import render_form, request_from_form
+from .spawn_form import only, render_form, request_from_form
 
 try:  # JupyterHub 6: no traceback in the log, and counted as a refusal instead of a fault of the hub
     from jupyterhub.spawner import SpawnException
@@ -28,6 +34,7 @@ except ImportError:
     SpawnException = None
 
 _CHOICE = "devplatform_choice"
+_DEEPEST = 20
 
 
 # JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
@@ -54,8 +61,12 @@ class ProfileSpawnerMixin(_Base):
         DEFAULT_ADMINS_GROUP, help="Members may start servers with every profile, whatever group it is limited to."
     ).tag(config=True)
 
+    # JupyterHub 5 hands on a body of any kind; where that cannot be taken, a server stays that nobody started.
+    user_options = AnyValue()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._last_choice: dict[str, object] = {}
+        self._asked_at = 0.0
         super().__init__(*args, **kwargs)
 
     # What a spawner may say differently
@@ -100,25 +111,30 @@ class ProfileSpawnerMixin(_Base):
         The hub has stored what was asked for before anybody looked at it: what is kept is the resolved choice,
         for the admin panel, the culler and the next form; after a refusal the choice before it.
         """
+        self._asked_at = time.monotonic()
         try:
-            plan = self._plan(dict(self.user_options or {}))
+            plan = self._plan(self.user_options or {})
         except web.HTTPError:
             self._keep(self._last_choice)
             raise
         self._keep(plan.as_user_options())
         return plan
 
-    def _plan(self, options: Mapping[str, object]) -> SessionPlan:
+    def _plan(self, options: object) -> SessionPlan:
         try:
-            return plan_session(parse_request(options), self.catalog(), self.access(), self.capabilities())
+            return plan_options(options, self.catalog(), self.access(), self.capabilities())
         except PublicError as error:
             self.report("server.start", "refused", error.code)
             raise as_refusal(error) from error
 
     def report(self, action: str, outcome: str, why: str) -> None:
-        """Write to the audit what happened to this person's server."""
-        audit.configure()
+        """Write to the audit what happened to this person's server; of a start to the metrics too.
+
+        `why` is a code, or the profile of a start that went well.
+        """
         audit.emit(action, actor=self.user.name, outcome=outcome, target=f"{self.user.name}/{self.name}", why=why)
+        if action == "server.start":
+            server_metrics.started(outcome, why, time.monotonic() - self._asked_at)
 
     def _groups(self) -> list[GroupName]:
         groups = []
@@ -145,6 +161,10 @@ class ProfileSpawnerMixin(_Base):
         super().load_state(state)
         self._last_choice = dict(state.get(_CHOICE) or {})
 
+    @default("user_options")
+    def _default_user_options(self) -> dict[str, object]:
+        return {}
+
     @default("options_form")
     def _default_options_form(self) -> Any:
         return type(self).render_options_form
@@ -169,7 +189,7 @@ class ProfileSpawnerMixin(_Base):
 
     def options_from_query(self, query_data: Mapping[str, list[str]]) -> dict[str, object]:
         """A link such as `/hub/spawn?profile=highmem&editor=vscode`, checked like every other way in."""
-        return self._plan({name: values[0] for name, values in query_data.items() if values}).as_user_options()
+        return self._plan({name: only(values) for name, values in query_data.items() if values}).as_user_options()
 
     @default("apply_user_options")
     def _default_apply_user_options(self) -> Any:
@@ -188,6 +208,15 @@ def as_refusal(error: PublicError) -> web.HTTPError:
     refusal.jupyterhub_message = text
     refusal.headers = {"X-DevPlatform-Error": error.code}
     return refusal
+
+
+@event.listens_for(orm.Spawner.user_options, "set", retval=True)
+def _storable(_row: orm.Spawner, options: object, _before: object, _initiator: object) -> object:
+    """The hub stores what was sent before anybody looks at it, and ends after some requests that it cannot store.
+
+    Lists in lists without end can be read as JSON but not written. What is left out here is refused all the same.
+    """
+    return options if is_shallow(options, _DEEPEST) else {}
 
 
 @lru_cache(maxsize=8)

@@ -33,7 +33,6 @@ def _note(handler: Any) -> None:
         return
     ending = stopped_by(actor.kind, actor.name)
     target = f"{user.name}/{server}"
-    audit.configure()
     audit.emit("server.stop", actor=actor.name, outcome="allowed", target=target, why=ending.code)
     spawner = user.spawners[server]
     if isinstance(spawner, ProfileSpawnerMixin):

@@ -151,7 +151,6 @@ class GroupAccessMixin(Authenticator):
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
         """The provider's handlers; from here on people with servers are reviewed even when they are not seen."""
         self._hub = app
-        audit.configure()
         self._review = PeriodicCallback(self._review_running, self.auth_refresh_age * 1000)
         self._review.start()
         return list(super().get_handlers(app))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from .access import Access
 from .cluster import ClusterSettings
 from .errors import PublicError
-from .profiles import Capabilities, Catalog, Choice, Editor, Gpu, Offer, Profile, offer
+from .option_values import closed_to, name_of, one_of, open_profiles, said, values_of
+from .profiles import Capabilities, Catalog, Choice, Editor, Gpu, Offer, Profile, offer, offers
 
 _OPTION_PREFIX = "profile-option-"
 
@@ -42,30 +43,56 @@ class SessionPlan:
         return {"profile": self.profile, "editor": self.editor.value, "options": dict(self.options)}
 
 
-def parse_request(raw: Mapping[str, object]) -> SessionRequest:
+class OptionsInvalid(PublicError):
+    """What was sent is no request at all; `option` is where, as far as that has a name."""
+
+    def __init__(self, reason: str, option: str = "", hint: str = "") -> None:
+        self.reason = reason
+        self.option = option
+        message = f"The options for this server are not valid: {reason}."
+        super().__init__(message, code="session-options-invalid", hint=hint)
+
+
+def plan_options(raw: object, catalog: Catalog, access: Access, capabilities: Capabilities) -> SessionPlan:
+    """`plan_session` of what `parse_request` makes of `raw`; every refusal of a value says which there are instead."""
+    if not access.allowed:
+        raise closed_to(access)
+    try:
+        request = parse_request(raw)
+    except OptionsInvalid as error:
+        profile = raw.get("profile") if isinstance(raw, Mapping) else None
+        hint = values_of(error.option, profile, offers(catalog, access, capabilities))
+        raise OptionsInvalid(error.reason, error.option, hint) from error
+    return plan_session(request, catalog, access, capabilities)
+
+
+def parse_request(raw: object) -> SessionRequest:
     """`raw` user options of the REST API or of the form, as a request.
 
     Accepted: `profile`, `editor`, `options` {option: choice}, and kubespawner's `profile-option-<profile>--<option>`.
-    Raises `PublicError` (`session-options-invalid`).
+    Raises `OptionsInvalid`.
     An unknown key is refused, so that a misspelt or forbidden setting is never silently dropped.
     """
-    options: dict[str, str] = {}
-    profile = raw.get("profile", "")
+    if not isinstance(raw, Mapping):
+        raise OptionsInvalid("they must be an object")
+    profile = _text("profile", raw.get("profile", ""))
     editor = raw.get("editor")
     nested = raw.get("options", {})
     if not isinstance(nested, Mapping):
-        raise _invalid("options must map an option to a choice")
-    for key, value in nested.items():
-        options[_text(f"options.{key}", key)] = _text(f"options.{key}", value)
+        raise OptionsInvalid("options must map an option to a choice", "options")
+    options = {str(key): _text(f"options.{key}", value) for key, value in nested.items()}
     for key, value in raw.items():
         if key in ("profile", "editor", "options"):
             continue
         owner, separator, option = key.removeprefix(_OPTION_PREFIX).partition("--")
         if not key.startswith(_OPTION_PREFIX) or not separator:
-            raise _invalid(f"{key[:60]!r} is not an option of this platform")
-        if owner == profile:  # a form carries the options of every profile; only the chosen one's count
-            options[option] = _text(key, value)
-    return SessionRequest(_text("profile", profile), None if editor is None else _text("editor", editor), options)
+            raise OptionsInvalid(f"{said(key)} is not an option of this platform")
+        if owner != profile:
+            raise OptionsInvalid(f"{said(key)} belongs to another profile than {said(profile)}")
+        if option in options:
+            raise OptionsInvalid(f"{said(key)} is there twice", f"options.{option}")
+        options[option] = _text(f"options.{option}", value)
+    return SessionRequest(profile, None if editor is None else _text("editor", editor), options)
 
 
 def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capabilities: Capabilities) -> SessionPlan:
@@ -75,8 +102,7 @@ def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capa
     `option-unknown`, `choice-unavailable`; status 403 where the person may not, 400 where the request is wrong.
     """
     if not access.allowed:
-        hint = f"Your account {access.why[0]}."
-        raise PublicError("You may not start servers here.", code="access-refused", hint=hint, status=403)
+        raise closed_to(access)
     chosen = _choose_profile(request, catalog, access, capabilities)
     editor = _choose_editor(request, chosen)
     choices = _choose_options(request, chosen)
@@ -108,16 +134,16 @@ def _choose_profile(request: SessionRequest, catalog: Catalog, access: Access, c
         profile: Profile | None = catalog.get(request.profile)
         if profile is None:
             raise PublicError(
-                f"There is no profile {request.profile[:60]!r}.",
+                f"There is no profile {said(request.profile)}.",
                 code="profile-unknown",
-                hint=f"Choose one of: {', '.join(p.slug for p in catalog.profiles)}.",
+                hint=one_of(open_profiles(offers(catalog, access, capabilities))),
             )
         chosen = offer(profile, access, capabilities)
         if not chosen.available:
             raise PublicError(
-                f"{profile.display_name} is not available to you: {' '.join(chosen.reasons)}",
+                f"The profile {name_of(profile)} is not available to you: {' '.join(chosen.reasons)}",
                 code="profile-unavailable",
-                hint="Choose another profile, or ask an administrator.",
+                hint=one_of(open_profiles(offers(catalog, access, capabilities))),
                 status=403,
             )
         return chosen
@@ -141,15 +167,15 @@ def _choose_editor(request: SessionRequest, chosen: Offer) -> Editor:
         if candidate.editor.value == request.editor:
             if candidate.reason:
                 raise PublicError(
-                    f"{candidate.editor.display_name} cannot be started here: {candidate.reason}",
+                    f"The editor {candidate.editor.display_name} cannot be started here: {candidate.reason}",
                     code="editor-unavailable",
-                    hint=f"Choose {' or '.join(editor.display_name for editor in usable)}.",
+                    hint=one_of(usable),
                 )
             return candidate.editor
     raise PublicError(
-        f"{chosen.profile.display_name} has no editor {request.editor[:60]!r}.",
+        f"{chosen.profile.display_name} has no editor {said(request.editor)}.",
         code="editor-unavailable",
-        hint=f"Choose one of: {', '.join(editor.value for editor in usable)}.",
+        hint=one_of(usable),
     )
 
 
@@ -158,7 +184,7 @@ def _choose_options(request: SessionRequest, chosen: Offer) -> dict[str, Choice]
     for slug in request.options:
         if slug not in known:
             raise PublicError(
-                f"{chosen.profile.display_name} has no option {slug[:60]!r}.",
+                f"{chosen.profile.display_name} has no option {said(slug)}.",
                 code="option-unknown",
                 hint=f"It has: {', '.join(sorted(known)) or 'no options'}.",
             )
@@ -173,9 +199,9 @@ def _choose_options(request: SessionRequest, chosen: Offer) -> dict[str, Choice]
         if match is None or match.reason:
             reason = match.reason if match else "it does not exist."
             raise PublicError(
-                f"{wanted[:60]!r} cannot be chosen for {option.option.display_name}: {reason}",
+                f"{said(wanted)} cannot be chosen for {name_of(option.option)}: {reason}",
                 code="choice-unavailable",
-                hint=f"Choose one of: {', '.join(choice.slug for choice in open_choices)}.",
+                hint=one_of([choice.slug for choice in open_choices]),
                 status=403 if match else 400,
             )
         result[option.option.slug] = match.choice
@@ -184,13 +210,5 @@ def _choose_options(request: SessionRequest, chosen: Offer) -> dict[str, Choice]
 
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str):
-        raise _invalid(f"{key[:60]} must be text")
+        raise OptionsInvalid(f"{said(key)} must be one text", key)
     return value
-
-
-def _invalid(reason: str) -> PublicError:
-    return PublicError(
-        f"The options for this server are not valid: {reason}.",
-        code="session-options-invalid",
-        hint='Send {"profile": "standard", "editor": "jupyterlab", "options": {}}.',
-    )

@@ -20,7 +20,6 @@ from ..core.names import slug
 from ..core.profiles import Capabilities, Editor
 from ..core.progress import Stage
 from ..core.session import SessionPlan
-from ..servicekit import audit
 from ..spawning import ProfileSpawnerMixin, as_refusal
 from . import process_table
 from .editors import missing_editors, prepare_vscode
@@ -101,7 +100,6 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
 
     async def start(self) -> tuple[str, int]:
         """The address of the server, which listens already. Every refusal is the hub's own, whoever asked and how."""
-        audit.configure()
         self._progress.begin()
         plan = self.plan_start()
         self._progress.enter(Stage.WORKSPACE, plan)
@@ -111,7 +109,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
             state = prepare_state(Path(self.data_folder), self._key)
             log = open_log(Path(self.data_folder), self._key)
         except PublicError as error:
-            audit.emit("server.start", actor=self.user.name, outcome="failed", target=self._key, why=error.code)
+            self.report("server.start", "failed", error.code)
             raise as_refusal(error) from None
         self._progress.enter(Stage.EDITOR, plan)
         try:
@@ -124,7 +122,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
             os.close(log)
         found = process_table.find(self.pid)
         self._started_ticks = found.started if found else 0
-        audit.emit("server.start", actor=self.user.name, outcome="allowed", target=self._key, why=plan.profile)
+        self.report("server.start", "allowed", plan.profile)
         self._progress.enter(Stage.ANSWER, plan)
         await self._wait_until_listening(address)
         return address
@@ -200,7 +198,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         left = await self._end_leftovers(session)
         if self._note or left:
             self.log.warning("Server %s ended. %s (%d processes were left)", self._log_name, self._note, left)
-        audit.emit("server.end", actor=self.user.name, outcome="allowed", target=self._key, why=self._note)
+        self.report("server.end", "allowed", self._note)
         return status
 
     async def stop(self, now: bool = False) -> None:

@@ -28,6 +28,10 @@ class ApiUnavailable(DevPlatformError):
     """The API server did not answer, or only that it is busy, until patience ended."""
 
 
+class ApiSilent(ApiUnavailable):
+    """The API server did not answer at all."""
+
+
 class Refused(DevPlatformError):
     """The API server said no. `body` is its `Status` object, or {} where it gave none."""
 
@@ -63,6 +67,7 @@ class Requests:
         deadline = begun + self._patience
         pause = _FIRST_PAUSE
         while True:
+            given_up: type[ApiUnavailable] = ApiSilent
             reason, after = "it did not answer", 0.0
             try:
                 async with asyncio.timeout(self._timeout):
@@ -75,10 +80,10 @@ class Requests:
                     return status, body
                 if status not in _BUSY and not is_warming:
                     raise Refused(status, body, what)
-                reason = f"{status} {str(body.get('message', ''))[:200]}"
+                reason, given_up = f"{status} {str(body.get('message', ''))[:200]}", ApiUnavailable
             rest = max(after, pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret; so that not all come at once
             if time.monotonic() + rest > deadline:
-                raise ApiUnavailable(f"{what}: {reason}")
+                raise given_up(f"{what}: {reason}")
             await asyncio.sleep(rest)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -17,7 +17,7 @@ from ..core.diagnosis.refusal import diagnose_refusal
 from ..core.diagnosis.start import diagnose_start, timed_out
 from ..core.errors import PublicError
 from . import Json
-from .requests import Refused
+from .requests import ApiSilent, Refused
 from .revisions import any_change
 from .watching import EventWatch, PodWatch
 
@@ -42,9 +42,20 @@ def finding_of(error: Exception) -> Finding:
         return error.finding
     if isinstance(error, Refused):
         return diagnose_refusal(error.status, error.body)
+    if isinstance(error, ApiSilent):
+        hint = "Servers that run go on. Try again in a few minutes."
+        return Finding("cluster-unreachable", "The cluster does not answer.", hint, detail=str(error))
     if isinstance(error, PublicError):
         return Finding(error.code, error.message, error.hint, fatal=True)
     return diagnose_refusal(503, {"message": str(error)})
+
+
+def public_of(error: Exception) -> PublicError:
+    """The same for the page and the REST API."""
+    if isinstance(error, PublicError):
+        return error
+    finding = finding_of(error)
+    return PublicError(finding.message, code=finding.code, hint=finding.hint, status=503)
 
 
 @dataclass(slots=True)

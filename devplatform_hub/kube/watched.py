@@ -6,8 +6,9 @@ from typing import Any
 from traitlets import Float
 from traitlets.config import LoggingConfigurable
 
+from . import watch_metrics as watch_metrics  # registers them
 from .clients import go_direct
-from .requests import ApiUnavailable
+from .requests import ApiSilent, ApiUnavailable
 from .watching import EventWatch, PodWatch
 
 # JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
@@ -35,7 +36,9 @@ class WatchedPodsMixin(_Base):
         except TimeoutError:
             watches = (self.pod_reflector, self.event_reflector)
             reasons = [watch.trouble for watch in watches if watch is not None and watch.trouble]
-            raise ApiUnavailable(f"watching {self.namespace}: {'; '.join(reasons) or 'no answer'}") from None
+            # A watch that was answered says so with a status.
+            given_up = ApiUnavailable if any(reason[:3].isdecimal() for reason in reasons) else ApiSilent
+            raise given_up(f"watching {self.namespace}: {'; '.join(reasons) or 'no answer'}") from None
 
     async def _start_watching_pods(self, replace: bool = False) -> Any:
         labels = {"component": self.component_label}

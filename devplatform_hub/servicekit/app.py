@@ -18,7 +18,6 @@ from tornado import httpserver, netutil, web
 from traitlets import Bool, Integer, Unicode, default
 from traitlets.config import Application
 
-from . import audit
 from .handlers import CallbackHandler, HealthHandler, KitStaticHandler, NotFoundHandler, safe_request_line
 from .identity import HubSignIn
 
@@ -141,7 +140,6 @@ class ServiceApp(Application):
 
     def start(self) -> None:
         """Run until SIGTERM or SIGINT."""
-        audit.configure()
         # What modules of a service log goes where the application's own lines go.
         modules = logging.getLogger("devplatform")
         modules.setLevel(self.log.level)

@@ -1,32 +1,22 @@
 """The audit stream: one JSON line for each thing that somebody did to something, in one schema for the platform.
 
-Lines go to the logger `devplatform.audit`; `configure` sends that to a file, else it goes wherever the log goes.
-No token, password or file content is ever a field here; every text is bounded, so that nobody can flood the log.
+Lines are appended to `$DEVPLATFORM_AUDIT_FILE`; without it they go to standard output, where a cluster collects
+them, each with `"log": "devplatform.audit"` to tell it from other lines. A line that cannot be written to the file
+goes there too. No token, password or file content is ever a field; every text is bounded, so that nobody can flood it.
 """
 
 import json
 import logging
 import os
+import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
-_logger = logging.getLogger("devplatform.audit")
 _MAX_TEXT = 512
+_MARK = {"log": "devplatform.audit"}
 AUDIT_FILE_VARIABLE = "DEVPLATFORM_AUDIT_FILE"
-
-
-def configure(path: str | os.PathLike[str] | None = None) -> None:
-    """Append audit lines to `path` (default: `$DEVPLATFORM_AUDIT_FILE`); without either, leave logging as it is."""
-    target = path or os.environ.get(AUDIT_FILE_VARIABLE)
-    if not target or any(isinstance(handler, logging.FileHandler) for handler in _logger.handlers):
-        return
-    descriptor = os.open(target, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-    os.close(descriptor)
-    handler = logging.FileHandler(Path(target), encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    _logger.addHandler(handler)
-    _logger.setLevel(logging.INFO)
-    _logger.propagate = False
+_log = logging.getLogger("devplatform")
+_told: set[str] = set()
+"""Files of which the log says already that they cannot be written."""
 
 
 def emit(
@@ -52,4 +42,36 @@ def emit(
         "remote": remote,
     }
     bounded = {key: value[:_MAX_TEXT] for key, value in event.items() if value}
-    _logger.info("%s", json.dumps(bounded, ensure_ascii=True))
+    path = os.environ.get(AUDIT_FILE_VARIABLE)
+    if not path or not _append(path, _line(bounded)):
+        _say(_line({**_MARK, **bounded}))
+
+
+def _line(event: dict[str, str]) -> str:
+    return json.dumps(event, ensure_ascii=True) + "\n"
+
+
+def _append(path: str, line: str) -> bool:
+    """Whether the whole line is in the file. It is opened for each: it may be rotated, and several processes write."""
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(descriptor, line.encode()) == len(line):
+                _told.discard(path)
+                return True
+            raise OSError("only a part of a line could be written")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if path not in _told:
+            _told.add(path)
+            _log.error("The audit cannot be written: %s. Its lines go to standard output.", error)
+        return False
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):  # there is none, or it is closed: then the log is what is left
+        _log.error("%s", line.rstrip())

@@ -54,6 +54,17 @@ class Visitor:
     name: str
     http: requests.Session = field(default_factory=requests.Session)
 
+    @classmethod
+    def signed_in(cls, origin: str, name: str, password: str = "any") -> "Visitor":
+        """This person at this hub, on the home page."""
+        visitor = cls(origin, name)
+        visitor.get("/hub/login")
+        fields = {"username": name, "password": password, "_xsrf": visitor.xsrf()}
+        answer = visitor.http.post(f"{origin}/hub/login?next=%2Fhub%2Fhome", data=fields, timeout=30)
+        assert answer.status_code == 200, answer.text
+        assert answer.url == f"{origin}/hub/home", answer.url
+        return visitor
+
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET below the origin, following redirects, as a navigation does."""
         headers = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"}
@@ -96,16 +107,7 @@ class Product:
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Visitor:
         """A browser in which this person has signed in."""
-        visitor = self.visitor(name)
-        visitor.get("/hub/login")
-        answer = visitor.http.post(
-            f"{self.origin}/hub/login?next=%2Fhub%2Fhome",
-            data={"username": name, "password": password, "_xsrf": visitor.xsrf()},
-            timeout=30,
-        )
-        assert answer.status_code == 200, answer.text
-        assert answer.url == f"{self.origin}/hub/home", answer.url
-        return visitor
+        return Visitor.signed_in(self.origin, name, password)
 
     def token(self, visitor: Visitor, scopes: Sequence[str] = ()) -> str:
         """A new API token of this person, with all they may do or with these scopes."""

@@ -1,16 +1,12 @@
 """A real JupyterHub process with the local sign-in, on random loopback ports, and a browser-like client for it."""
 
-import json
 import os
 import re
-import signal
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -21,42 +17,30 @@ from devplatform_hub.authenticators.passwords import hash_password, make_code
 from devplatform_hub.core.identity import parse_group
 from devplatform_hub.directory.local_users import LocalUsers
 from devplatform_hub.directory.users_file import UsersFile
-from devplatform_hub.embedded.platform import free_ports
-from tests.lab import tools
+from tests.lab.hub import BASE_CONFIG, RealHub, base_settings
 
 USERS = "developer-platform-users"
 ADMINS = "developer-platform-admins"
 _CONFIG = """
-c = get_config()
-c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
-c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
-c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
-c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
 c.JupyterHub.authenticator_class = "devplatform-local"
+del c.Authenticator["allow_all"]
 c.JupyterHub.spawner_class = "simple"
-c.JupyterHub.load_roles = [
-    {{"name": "user", "scopes": ["self", "access:services"]}},
-]
-c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/home/{{username}}"
-c.SimpleLocalProcessSpawner.cmd = ["{python}", "-m", "jupyterhub.tests.mocksu"]
-c.ConfigurableHTTPProxy.command = ["{node}", "{proxy}"]
-c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
-c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
-c.LocalAuthenticator.users_file = "{folder}/users.yaml"
+c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", "access:services"]})
+c.SimpleLocalProcessSpawner.home_dir_template = s["folder"] + "/home/{username}"
+c.SimpleLocalProcessSpawner.cmd = [s["python"], "-m", "jupyterhub.tests.mocksu"]
+c.LocalAuthenticator.users_file = s["folder"] + "/users.yaml"
 c.LocalAuthenticator.auth_refresh_age = 1
 c.LocalAuthenticator.last_answer_lifetime = 4
-{more}
 """
 
 
-@dataclass
-class Hub:
+@dataclass(slots=True)
+class Hub(RealHub):
     """The process, its users file, and what it wrote."""
 
-    folder: Path
-    origin: str
-    users: UsersFile
-    process: "subprocess.Popen[bytes]"
+    @property
+    def users(self) -> UsersFile:
+        return UsersFile(self.folder / "users.yaml")
 
     def change(self, make: Any) -> None:
         self.users.change(make)
@@ -73,70 +57,24 @@ class Hub:
 
     def code(self, name: str) -> str:
         """A fresh one-time code for this person."""
-        from datetime import UTC, datetime
-
         code = make_code(datetime.now(UTC))
         self.users.change(lambda users: users.set_code(name, code.kept))
         return code.text
 
-    def log(self) -> str:
-        return (self.folder / "hub.log").read_text()
 
-    def audit(self) -> list[dict[str, str]]:
-        file = self.folder / "audit.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-
-def start_hub(folder: Path, more: str = "") -> Hub:
-    """A hub that answers at its sign-in page."""
-    port, hub_port, api_port = free_ports(3)
-    config = folder / "config.py"
-    config.write_text(
-        _CONFIG.format(
-            port=port,
-            hub_port=hub_port,
-            api_port=api_port,
-            folder=folder,
-            python=sys.executable,
-            node=tools.node(),
-            proxy=tools.configurable_http_proxy(),
-            more=more,
-        )
-    )
+@contextmanager
+def sign_in_hub(folder: Path) -> Iterator[Hub]:
+    """A hub that answers, ended afterwards."""
+    settings = base_settings(folder, {}) | {"python": sys.executable}
+    (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG, "utf-8")
     (folder / "home").mkdir(exist_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environment["DEVPLATFORM_AUDIT_FILE"] = str(folder / "audit.jsonl")
-    with (folder / "hub.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterhub", "-f", str(config)],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    hub = Hub(folder, f"http://127.0.0.1:{port}", UsersFile(folder / "users.yaml"), process)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{hub.origin}/hub/login", timeout=5):
-                return hub
-        except OSError:  # not there yet, or the proxy's 404 before it knows the hub
-            time.sleep(0.1)
-    stop_hub(hub)
-    raise AssertionError(f"the hub did not start: {hub.log()[-3000:]}")
-
-
-def stop_hub(hub: Hub) -> None:
-    """End the hub and what it started."""
-    if hub.process.poll() is None:
-        hub.process.send_signal(signal.SIGTERM)
-        try:
-            hub.process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(hub.process.pid, signal.SIGKILL)
-            hub.process.wait(10)
+    environment = {"DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl")}
+    hub = Hub(str(settings["origin"]), folder, folder, settings=settings, environment=environment)
+    try:
+        hub.start()
+        yield hub
+    finally:
+        hub.stop()
 
 
 @dataclass

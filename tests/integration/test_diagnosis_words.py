@@ -59,8 +59,8 @@ GATED = pod("gated", schedulingGates=[{"name": "kueue.x-k8s.io/admission"}])
         pytest.param(TOO_LARGE, 40, ("request-unsatisfiable", False, True), id="another place may do"),
         pytest.param(TOO_LARGE, 90, ("request-unsatisfiable", True, True), id="larger than any machine"),
         pytest.param(WRONG_KIND, 90, ("request-unsatisfiable", True, True), id="no machine of this kind"),
-        pytest.param(NO_CLAIM, 0, ("disk-missing", False, False), id="the disk is a moment late"),
-        pytest.param(NO_CLAIM, 10, ("disk-missing", True, False), id="there is no disk"),
+        pytest.param(NO_CLAIM, 30, ("disk-missing", False, False), id="the scheduler hears of a disk late"),
+        pytest.param(NO_CLAIM, 60, ("disk-missing", True, False), id="there is no disk"),
     ],
 )
 def test_the_scheduler_tells_what_can_never_fit(

@@ -1,5 +1,6 @@
 """Servers on a real API server and scheduler: starts, reasons, other places, ends, and a hub that is killed."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -111,24 +112,15 @@ def test_the_reason_of_an_end_is_kept(hub: ClusterHub, profile: str, code: str, 
     assert status == 200, model
     ended = model["servers"][""]["state"]["devplatform_ended"]
     assert (ended["code"], says in ended["message"]) == (code, True), ended
-    visitor = signed_in(hub, "alice")
+    visitor = Visitor.signed_in(hub.origin, "alice")
     for path in ("/hub/home", "/hub/spawn/alice"):
         page = visitor.get(path)
         assert (page.status_code, says in page.text) == (200, True), (path, page.text[:2000])
 
 
-def signed_in(hub: ClusterHub, user: str) -> Visitor:
-    """This person, with their cookies."""
-    visitor = Visitor(hub.origin, user)
-    visitor.get("/hub/login")
-    fields = {"username": user, "password": "any", "_xsrf": visitor.xsrf()}
-    visitor.http.post(f"{hub.origin}/hub/login?next=/hub/home", data=fields, timeout=30)
-    return visitor
-
-
 def home_page(hub: ClusterHub, user: str) -> str:
     """What this person sees after sign-in."""
-    return str(signed_in(hub, user).get("/hub/home").text)
+    return str(Visitor.signed_in(hub.origin, user).get("/hub/home").text)
 
 
 def test_a_person_reads_who_stopped_their_server(hub: ClusterHub) -> None:
@@ -146,6 +138,21 @@ def test_a_person_reads_who_stopped_their_server(hub: ClusterHub) -> None:
     assert "stopped it" not in home_page(hub, "alice")
     stops = [(line["actor"], line["target"], line["why"]) for line in hub.audit() if line["action"] == "server.stop"]
     assert stops == [("tests", "alice/", "stopped-by-service"), ("root", "alice/", "stopped-by-administrator")]
+
+
+def test_without_a_file_the_audit_is_on_standard_output(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """One object a line among the lines of the log, where a cluster collects them."""
+    with cluster_hub(cluster, tmp_path, namespace=namespace, started=False) as hub:
+        del hub.environment["DEVPLATFORM_AUDIT_FILE"]
+        hub.start()
+        hub.start_server("alice")
+        hub.stop_server("alice")
+        events = [json.loads(line) for line in hub.log.splitlines() if line.startswith("{")]
+    told = [(event["log"], event["action"], event["actor"]) for event in events]
+    assert told == [
+        ("devplatform.audit", "server.start", "alice"),
+        ("devplatform.audit", "server.stop", "tests"),
+    ]
 
 
 def test_a_hub_killed_while_servers_start_goes_on_with_them(hub: ClusterHub) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from devplatform_hub.core.identity import parse_group
-from tests.integration.sign_in_hub import ADMINS, USERS, Browser, Hub, browser, start_hub, stop_hub
+from tests.integration.sign_in_hub import ADMINS, USERS, Browser, Hub, browser, sign_in_hub
 
 pytestmark = [pytest.mark.lab("proxy")]
 PASSWORD = "correct horse battery"
@@ -23,10 +23,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     from devplatform_hub.directory.users_file import UsersFile
 
     UsersFile(folder / "users.yaml").change(lambda users: users)
-    hub = start_hub(folder)
-    hub.person("root", ADMINS, password=PASSWORD)
-    yield hub
-    stop_hub(hub)
+    with sign_in_hub(folder) as hub:
+        hub.person("root", ADMINS, password=PASSWORD)
+        yield hub
 
 
 @pytest.fixture
@@ -216,7 +215,7 @@ async def test_one_spelling_per_person(hub: Hub, tab: Browser) -> None:
 
 async def test_hostile_names_do_not_flood_or_forge_the_log(hub: Hub, tab: Browser) -> None:
     """A name of half a megabyte, one with line breaks, and bytes that are no text leave nothing of themselves."""
-    size = len(hub.log())
+    size = len(hub.log)
     answer = await tab.sign_in("x" * 2**19, "y")
     assert answer.status == 413
     assert (await tab.sign_in("x" * 8000, "y")).status == 403
@@ -229,7 +228,7 @@ async def test_hostile_names_do_not_flood_or_forge_the_log(hub: Hub, tab: Browse
     ) as answer:
         assert answer.status == 400
         assert "hunter2" not in await answer.text()
-    new = hub.log()[size:]
+    new = hub.log[size:]
     assert len(new) < 4000, new
     assert "forged" not in new
     assert "hunter2" not in new
@@ -238,7 +237,7 @@ async def test_hostile_names_do_not_flood_or_forge_the_log(hub: Hub, tab: Browse
 
 async def test_no_secret_is_ever_written(hub: Hub) -> None:
     """Passwords and codes are in no log, no audit line, and not in the users file."""
-    written = hub.log() + json.dumps(hub.audit()) + (hub.folder / "users.yaml").read_text()
+    written = hub.log + json.dumps(hub.audit()) + (hub.folder / "users.yaml").read_text()
     assert PASSWORD not in written
     assert "not the password" not in written
 

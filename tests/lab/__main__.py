@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from devplatform_hub.kube.user_access import admin_objects
 from tests.lab import build, tools
 from tests.lab import simulated_failures as failures
 from tests.lab.cluster import Cluster
@@ -15,6 +16,7 @@ from tests.lab.cluster_hub import ClusterHub, cluster_hub
 from tests.lab.control_plane import own_environment
 
 _USERS, _ADMINS = "developer-platform-users", "developer-platform-admins"
+_ADMINS_IN_CLUSTER = f"{_ADMINS}@example.com"
 _PEOPLE = {"alice": [_USERS], "bob": [_USERS, "ml-team"], "boss": [_USERS, _ADMINS]}
 _GPU = {"cloud.google.com/gke-accelerator": "nvidia-l4"}
 _SPOT = {"cloud.google.com/gke-spot": "true"}
@@ -85,6 +87,7 @@ def show(cluster: Cluster, hub: ClusterHub, said: list[str]) -> None:
     print("", *said, sep="\n")
     print(f"The hub:      {hub.origin}")
     print(f"Look around:  {kubectl} get pods,events -n people -o wide")
+    print(f"As boss:      {kubectl} get pods -n people --as boss@example.com --as-group {_ADMINS_IN_CLUSTER}")
     print(f"Logs:         {hub.folder}/hub.log, {cluster.folder}/*.log")
     print("Ctrl-C ends all of it.", flush=True)
 
@@ -103,6 +106,7 @@ def main() -> int:
             machines(cluster)
             said = add_people(folder / "data")
             namespace = cluster.namespace("people")
+            cluster.apply(*admin_objects(_ADMINS_IN_CLUSTER, namespace=namespace))  # as the chart does
             origin = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
             with cluster_hub(
                 cluster,

@@ -9,7 +9,6 @@
 For comparisons: `cluster_hub(cluster, folder, namespace=..., spawner="kubespawner.KubeSpawner", traits={...})`.
 """
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,8 +43,8 @@ c.Authenticator.admin_users = set(s["admins"])
 c.DummyAuthenticator.password = s["password"]
 if s["ours"]:
     import devplatform_hub
-    devplatform_hub.setup(c)
     c.DevPlatformSpawner.profiles_file = s["profiles_file"]
+    devplatform_hub.setup(c)
 c.JupyterHub.spawner_class = s["spawner"]
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.cleanup_servers = False
@@ -86,11 +85,6 @@ class ClusterHub(RealHub):
             if all(marks.get(key, "") == value for key, value in wanted.items()):
                 return pod
         return {}
-
-    def audit(self) -> list[dict[str, Any]]:
-        """What the hub wrote to its audit file, oldest first."""
-        lines = (self.folder / "audit.jsonl").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
 
     def restart(self) -> None:
         """As a rollout does: ended in order, then started."""

@@ -35,7 +35,10 @@ c.JupyterHub.last_activity_interval = 315_360_000
 c.JupyterHub.services = [{"name": "tests", "api_token": s["token"]}]
 _of_tests = {
     "name": "tests", "services": ["tests"],
-    "scopes": ["admin:users", "admin:servers", "access:servers", "tokens", "admin:server_state", "list:users"],
+    "scopes": [
+        "admin:users", "admin:servers", "access:servers", "access:services", "tokens", "admin:server_state",
+        "list:users", "read:metrics",
+    ],
 }
 c.JupyterHub.load_roles = [_of_tests]
 """
@@ -56,6 +59,11 @@ class RealHub:
     @property
     def log(self) -> str:
         return (self.folder / "hub.log").read_text("utf-8", "replace")
+
+    def audit(self) -> list[dict[str, Any]]:
+        """What the hub wrote to its audit file, oldest first."""
+        file = self.folder / "audit.jsonl"
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 
     def call(self, method: str, path: str, body: object = None, token: str = ADMIN_TOKEN) -> tuple[int, Any]:
         """Status and JSON of one request; `path` below the origin."""
@@ -85,6 +93,13 @@ class RealHub:
         status, answer = self.call("DELETE", f"/hub/api/users/{user}/server")
         assert status in (202, 204), (status, answer)
         self.wait(lambda: not self.server(user), within, f"the end of the server of {user}")
+
+    def metrics(self) -> dict[str, float]:
+        """What /hub/metrics says of the platform, by `name{labels}`."""
+        status, text = self.call("GET", "/hub/metrics")
+        assert status == 200, text
+        lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith("devplatform_"))
+        return {name: float(value) for name, _, value in lines if "_created" not in name}
 
     def add_user(self, user: str) -> None:
         status, answer = self.call("POST", f"/hub/api/users/{user}")
@@ -130,7 +145,7 @@ class RealHub:
         environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("JUPYTER", "DEVPLATFORM_", "PYTHONDONTWRITE"))
+            if not name.startswith(("JUPYTER", "DEVPLATFORM_", "MLFLOW_", "PYTHONDONTWRITE"))
         }
         environment |= {**self.environment, "TEST_HUB_SETTINGS": json.dumps(self.settings)}
         with (self.folder / "hub.log").open("ab") as log:

@@ -169,13 +169,13 @@ def flags(finding: Finding) -> str:
             id="by time, not by place in the list",
         ),
         pytest.param(
-            [scheduler_event('0/4 nodes are available: persistentvolumeclaim "claim-alice" not found.', 2)],
+            [scheduler_event('0/4 nodes are available: persistentvolumeclaim "claim-alice" not found.', 40)],
             "disk-missing",
             "",
-            id="the scheduler hears of a disk late",
+            id="the scheduler hears of a disk late, as it does after an outage",
         ),
         pytest.param(
-            [scheduler_event('0/4 nodes are available: persistentvolumeclaim "claim-alice" not found.', 8)],
+            [scheduler_event('0/4 nodes are available: persistentvolumeclaim "claim-alice" not found.', 50)],
             "disk-missing",
             "fatal",
             id="no disk",

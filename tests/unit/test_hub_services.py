@@ -146,6 +146,41 @@ def test_people_who_are_refused_do_not_end_the_hub(
     assert c.Spawner.get("consecutive_failure_limit") == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(
+            b"profiles:\n  - {name: standard, default: true, cpu: 2, memory: 8 apples}\n",
+            ":2: memory: '8 apples' is not a size; write it such as 8G, 512M or a number of bytes.",
+            id="a mistake",
+        ),
+        pytest.param(b"profiles: \xff", ": byte 10 is not UTF-8 text; save it as UTF-8.", id="no text"),
+        pytest.param(
+            None,
+            ": No such file or directory; put it there, or leave profiles_file empty for the platform's own.",
+            id="no file",
+        ),
+    ],
+)
+@pytest.mark.parametrize("section", ["DevPlatformSpawner", "Theirs"])
+def test_profiles_that_cannot_be_used_end_the_hub(
+    section: str, content: bytes | None, says: str, tmp_path: Path
+) -> None:
+    """Before anything is started, whatever the operator's own class is called; a good file is no news."""
+    file = tmp_path / "profiles.yaml"
+    c = Config()
+    c.JupyterHub.spawner_class = "their.module.Theirs" if section == "Theirs" else section
+    c[section].profiles_file = str(file)
+    file.write_text("profiles:\n  - {name: standard, default: true, cpu: 2, memory: 8G}\n")
+    devplatform_hub.setup(c)
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        devplatform_hub.setup(c)
+    assert ended.value.code == f"The hub does not start, as its profiles cannot be used:\n{file}{says}"
+
+
 def test_who_reads_of_a_machine_waits_for_no_hub() -> None:
     """`devplatform` does at every call; JupyterHub and its handlers take half a second to import."""
     code = "import sys, devplatform_hub.config; print('jupyterhub' in sys.modules)"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from devplatform_hub.core.access import Access, AccessRules, decide_access
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.identity import GroupName, parse_group
+from devplatform_hub.core.option_values import is_shallow
 from devplatform_hub.core.profiles import (
     Capabilities,
     Catalog,
@@ -18,7 +19,7 @@ from devplatform_hub.core.profiles import (
     offer,
     offers,
 )
-from devplatform_hub.core.session import SessionPlan, SessionRequest, parse_request, plan_session
+from devplatform_hub.core.session import SessionPlan, SessionRequest, parse_request, plan_options, plan_session
 
 GIB = 2**30
 USERS, ADMINS, TEAM = (parse_group(name) for name in ("users", "admins", "team"))
@@ -182,9 +183,9 @@ def test_every_profile_is_shown_with_its_reasons() -> None:
             id="the REST API",
         ),
         pytest.param(
-            {"profile": "a", "profile-option-a--x": "y", "profile-option-b--x": "z"},
+            {"profile": "a", "profile-option-a--x": "y"},
             SessionRequest("a", None, {"x": "y"}),
-            id="kubespawner's names: only the chosen profile's",
+            id="kubespawner's names",
         ),
     ],
 )
@@ -203,6 +204,9 @@ def test_reads_options_of_every_way_in(raw: dict[str, object], expected: Session
         pytest.param({"options": ["x"]}, id="a list of options"),
         pytest.param({"options": {"x": 1}}, id="a number"),
         pytest.param({"profile-option-a": "x"}, id="half a name"),
+        pytest.param({"profile": "a", "profile-option-b--x": "y"}, id="another profile's option"),
+        pytest.param({"profile-option-a--x": "y"}, id="an option of a profile that is not named"),
+        pytest.param({"profile": "a", "options": {"x": "y"}, "profile-option-a--x": "z"}, id="an option twice"),
     ],
 )
 def test_refuses_what_is_not_an_option(raw: dict[str, object]) -> None:
@@ -210,6 +214,113 @@ def test_refuses_what_is_not_an_option(raw: dict[str, object]) -> None:
     with pytest.raises(PublicError) as refusal:
         parse_request(raw)
     assert refusal.value.code == "session-options-invalid"
+
+
+CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode) and options of standard (size: small, big)."
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        pytest.param(
+            {"profile": 7},
+            "The options for this server are not valid: 'profile' must be one text. "
+            "profile takes one of: standard, gpu.",
+            id="a number for a profile",
+        ),
+        pytest.param(
+            {"profile": "nope"},
+            "There is no profile 'nope'. Choose one of: standard, gpu.",
+            id="no such profile: what is closed to this person is not offered",
+        ),
+        pytest.param(
+            {"profile": "team"},
+            "The profile Team is not available to you: Only for members of team. Choose one of: standard, gpu.",
+            id="another team's profile",
+        ),
+        pytest.param(
+            {"editor": ["vscode"]},
+            "The options for this server are not valid: 'editor' must be one text. "
+            "editor takes one of: jupyterlab, vscode.",
+            id="a list for an editor",
+        ),
+        pytest.param(
+            {"editor": "vi\nm"},
+            "Standard has no editor 'vi\\nm'. Choose one of: jupyterlab, vscode.",
+            id="no such editor, on two lines",
+        ),
+        pytest.param(
+            {"options": "size"},
+            f"The options for this server are not valid: options must map an option to a choice. {CHOICES}",
+            id="text for options",
+        ),
+        pytest.param(
+            {"options": {"size": None}},
+            "The options for this server are not valid: 'options.size' must be one text. "
+            "options.size takes one of: small, big.",
+            id="null for a choice",
+        ),
+        pytest.param(
+            {"options": {"a\nb": 1}},
+            f"The options for this server are not valid: 'options.a\\nb' must be one text. {CHOICES}",
+            id="a line break in an option",
+        ),
+        pytest.param(
+            {"options": {"colour": "red"}},
+            "Standard has no option 'colour'. It has: size.",
+            id="no such option",
+        ),
+        pytest.param(
+            {"options": {"size": "x" * 99}},
+            f"'{'x' * 60}...' cannot be chosen for Size: it does not exist. Choose one of: small, big.",
+            id="no such choice, and a long one",
+        ),
+        pytest.param(
+            ["standard"],
+            f"The options for this server are not valid: they must be an object. {CHOICES}",
+            id="a list",
+        ),
+        pytest.param(
+            {"image": "evil"},
+            f"The options for this server are not valid: 'image' is not an option of this platform. {CHOICES}",
+            id="kubespawner's image",
+        ),
+        pytest.param(
+            {"profile": "gpu", "profile-option-standard--size": "big"},
+            "The options for this server are not valid: 'profile-option-standard--size' belongs to another profile "
+            "than 'gpu'. There are profile (standard, gpu), editor (jupyterlab, vscode) and options of gpu (none).",
+            id="another profile's option",
+        ),
+    ],
+)
+def test_a_refusal_names_the_option_and_what_it_takes(raw: object, says: str) -> None:
+    """Whoever wrote a script reads what to send instead, on one line, whatever was sent."""
+    with pytest.raises(PublicError) as refusal:
+        plan_options(raw, CATALOG, MEMBER, CLUSTER)
+    assert f"{refusal.value.message} {refusal.value.hint}" == says
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("text", True, id="text"),
+        pytest.param({}, True, id="an empty object"),
+        pytest.param({"options": {"size": "big"}}, True, id="two levels"),
+        pytest.param({"options": {"size": ["big"]}}, False, id="three levels"),
+        pytest.param([[], [[[]]]], False, id="one part that is deep"),
+        pytest.param([[]] * 9, True, id="many parts that are not"),
+    ],
+)
+def test_how_deep_a_value_is(value: object, expected: bool) -> None:
+    assert is_shallow(value, 2) is expected
+
+
+def test_whoever_may_start_nothing_learns_nothing_of_what_there_is() -> None:
+    """Also when what they send could not be read."""
+    with pytest.raises(PublicError) as refusal:
+        plan_options({"image": "evil"}, CATALOG, access(), CLUSTER)
+    assert (refusal.value.code, refusal.value.status) == ("access-refused", 403)
+    assert "standard" not in f"{refusal.value.message} {refusal.value.hint}"
 
 
 NAMES = st.sampled_from(["standard", "gpu", "team", "", "x", "size", "small", "big", "vscode", "jupyterlab"])
@@ -232,8 +343,10 @@ def test_a_plan_never_exceeds_what_is_offered(
     """Whatever is sent: a plan is of an available profile, editor and choices, within the machine; or it is refused."""
     person = decide_access(groups, RULES)
     try:
-        plan = plan_session(parse_request(raw), CATALOG, person, place)
-    except PublicError:
+        plan = plan_options(raw, CATALOG, person, place)
+    except PublicError as refusal:
+        text = refusal.message + refusal.hint
+        assert text.isprintable()
         return
     shown = next(o for o in offers(CATALOG, person, place) if o.profile.slug == plan.profile)
     assert person.allowed

@@ -10,8 +10,8 @@ AUTOSCALER_GRACE = timedelta(seconds=30)
 """So long a start waits for an autoscaler's word before it looks for another place."""
 UNFIT_GRACE = timedelta(seconds=60)
 """So long it waits for that word where no machine there is could ever hold the server; then it ends."""
-CLAIM_GRACE = timedelta(seconds=5)
-"""The scheduler may hear of a disk later than of the server that was made after it."""
+CLAIM_GRACE = timedelta(seconds=45)
+"""The scheduler may hear of a disk later than of the server that was made after it: half a minute after an outage."""
 SCALE_UP_PATIENCE = timedelta(minutes=10)
 """A machine that is being added comes within minutes; GKE's autoscaler itself gives up after fifteen."""
 _AUTOSCALER = ("TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp")
@@ -87,8 +87,9 @@ def _disk(words: str, waited: timedelta) -> Finding | None:
     if "persistentvolumeclaim" in words and "is being deleted" in words:
         return found("disk-going", "Your home disk is being deleted.", "Ask an administrator.", fatal=True)
     if "persistentvolumeclaim" in words and "not found" in words:
-        message, late = "Your home disk is missing.", waited > CLAIM_GRACE
-        return found("disk-missing", message, "Ask an administrator." if late else "", fatal=late)
+        if waited <= CLAIM_GRACE:
+            return found("disk-missing", "The cluster does not know of your home disk yet.")
+        return found("disk-missing", "Your home disk is missing.", "Ask an administrator.", fatal=True)
     if "provisioning failed for PVC" in words:
         return found("disk-not-made", "Your home disk could not be made.", "Tell an administrator.")
     if any(mark in words for mark in ("pod has unbound", "binding volumes", "to create the persistentvolumeclaim")):

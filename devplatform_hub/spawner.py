@@ -1,7 +1,8 @@
 """Servers as pods: KubeSpawner with the platform's profiles, plan, watches and reasons. Hooks, no decisions."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from kubespawner.clients import shared_client
 from kubespawner.objects import make_owner_reference
 from traitlets import Float, Unicode, default
 
+from .answering import answers
 from .core.cluster import HOME, Placement
 from .core.diagnosis.ending import diagnose_end, has_ended
 from .core.diagnosis.model import Ending
@@ -19,12 +21,13 @@ from .core.diagnosis.waits import WaitTimes, as_state, record_state
 from .core.errors import PublicError
 from .core.names import user_prefix
 from .core.profiles import Capabilities
+from .core.safe_start import STARTING
 from .core.session import SessionPlan
 from .kube import Json
 from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
 from .kube.requests import ApiUnavailable, Refused, Requests
-from .kube.settings import READ, Configured, pod_settings
+from .kube.settings import READ, Configured, pod_environment, pod_settings
 from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, start_pod
 from .kube.telling import tell
 from .kube.watched import WatchedPodsMixin
@@ -32,7 +35,6 @@ from .session_rights import SessionRightsMixin
 from .spawning import ProfileSpawnerMixin, as_refusal
 
 _STARTING = "devplatform_starting"
-_ENDED = "devplatform_ended"
 _WAITED = "devplatform_waited"
 
 
@@ -50,7 +52,6 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     _story: Story | None = None
     _is_starting = False
     _is_stopping = False
-    _ended: Ending | None = None
     _pvc_exists: bool
     pod_id: str | None = None
 
@@ -74,15 +75,6 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     def capabilities(self) -> Capabilities:
         """A cluster that grows knows no limit beforehand."""
         return Capabilities(is_cluster=True)
-
-    def notice(self) -> str:
-        """Why the last server ended, unless its person asked for that."""
-        ended = self._ended
-        return f"Your last server: {ended.message} {ended.hint}".strip() if ended else ""
-
-    def note_stop(self, ending: Ending) -> None:
-        """Somebody else stopped it."""
-        self._ended = ending
 
     # Starting
 
@@ -132,7 +124,7 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         self._is_starting = False
         self._waited = as_state(story.waited, self._wait_key)
         record_state(self._wait_times, self._waited)
-        self.report("server.start", "allowed", plan.profile)
+        self.report("server.start", "allowed", plan.why)
         return str(self._get_pod_url(pod))
 
     @property
@@ -168,7 +160,19 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         async def remove() -> None:
             await self._pod_api.remove(grace=0)
 
-        return Pods(create, remove, self._pod_made)
+        return Pods(create, remove, self._pod_made, self._patience())
+
+    def _patience(self) -> Callable[[Json], Awaitable[bool]]:
+        """Whether the hub can be left to wait for the server in a pod: it answers, or has had the hub's own time."""
+        up_since: dict[str, float] = {}
+
+        async def may_be_left(pod: Json) -> bool:
+            now, url = time.monotonic(), str(self._get_pod_url(pod))
+            if now - up_since.setdefault(pod["metadata"]["uid"], now) > self.http_timeout:
+                return True
+            return not url.startswith("http:") or await answers(f"{url}{self.server.base_url}api")
+
+        return may_be_left
 
     def _sight(self, begun: datetime | None = None) -> Sight:
         # A disk outlives pods: what was said of it counts for a start, since that began, and for nothing else.
@@ -203,6 +207,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         def story_now() -> Story | None:
             return self._story if self._is_starting else None
 
+        if self._is_safe:
+            yield {"progress": 0, "message": STARTING}
         async for event in tell(story_now, self._wait_times, self._wait_key):
             yield event
 
@@ -246,7 +252,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         if pod is not None:
             story = self._story = Story((None,))
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-            wait = follow_pod(story, self._sight(begun), self.pod_name, pod["metadata"]["uid"])
+            uid = pod["metadata"]["uid"]
+            wait = follow_pod(story, self._sight(begun), self.pod_name, uid, self._patience())
             try:
                 if isinstance(await asyncio.wait_for(wait, self.start_timeout), dict):
                     await self.grant_rights(pod)
@@ -264,19 +271,17 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     # What the hub remembers
 
     def get_env(self) -> dict[str, Any]:
-        """As KubeSpawner's, with the profile's variables as they are written: no `{...}` in them is expanded."""
+        """As KubeSpawner's, with the plan's variables as they are written: no `{...}` in them is expanded."""
         environment: dict[str, Any] = super().get_env()
-        return {**environment, **(self._plan_now.environment if self._plan_now else {})}
+        return {**environment, **(pod_environment(self._plan_now, self._configured) if self._plan_now else {})}
 
     def get_state(self) -> dict[str, Any]:
-        """For the hub's database: whether a start is under way, and why the last server ended."""
+        """For the hub's database: whether a start is under way, too."""
         state: dict[str, Any] = super().get_state()
         if self._is_starting:
             state[_STARTING] = True
         if self._waited:
             state[_WAITED] = self._waited
-        if self._ended:
-            state[_ENDED] = {"code": self._ended.code, "message": self._ended.message, "hint": self._ended.hint}
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -285,5 +290,3 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         self._is_starting = bool(state.get(_STARTING))
         self._waited = state.get(_WAITED)
         record_state(self._wait_times, self._waited)
-        ended = state.get(_ENDED)
-        self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None

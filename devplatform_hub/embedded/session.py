@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and the environment that the spawner set."""
     parser = argparse.ArgumentParser(prog="python -m devplatform_hub.embedded.session")
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, help="where the server starts; default: its workspace")
     parser.add_argument("--cpu", type=float)
     parser.add_argument("--memory", type=int)
     parser.add_argument("--cgroup", type=Path)
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(
         state=options.state,
         workspace=workspace,
+        folder=options.folder,
         limits=limits,
         cgroup=Cgroup(options.cgroup) if options.cgroup else None,
         port=_port(os.environ.get("JUPYTERHUB_SERVICE_URL", "")),

@@ -23,6 +23,8 @@ _TICK = 2.0
 """So often a start is looked at again when nothing changes: some causes count only after a while."""
 CONTAINER = "notebook"
 """KubeSpawner's name for the container that is the server."""
+_LOOK = 0.2
+"""So often a server that runs and does not answer yet is asked."""
 _log = logging.getLogger("devplatform.start")
 
 
@@ -107,11 +109,11 @@ class Sight:
         events = self.events.revision(self.namespace, name, claims=self.claims) if self.events else 0
         return self.pods.revision(f"{self.namespace}/{name}"), events
 
-    async def change(self, name: str, seen: tuple[int, int]) -> None:
-        """Until the pod or the events change, or a tick has passed."""
-        waits = [asyncio.ensure_future(self.pods.change(f"{self.namespace}/{name}", seen[0], _TICK))]
+    async def change(self, name: str, seen: tuple[int, int], within: float) -> None:
+        """Until the pod or the events change, or so many seconds have passed."""
+        waits = [asyncio.ensure_future(self.pods.change(f"{self.namespace}/{name}", seen[0], within))]
         if self.events:
-            wait = self.events.change(self.namespace, name, seen[1], _TICK, claims=self.claims)
+            wait = self.events.change(self.namespace, name, seen[1], within, claims=self.claims)
             waits.append(asyncio.ensure_future(wait))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -122,15 +124,19 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """What a start does in the cluster. `create` makes the pod of a placement, `created` what belongs to it."""
+    """What a start does in the cluster. `create` makes the pod of a placement, `created` what belongs to it.
+
+    `answers` says whether the server in a pod that runs can be left to the hub's own waiting.
+    """
 
     create: Callable[[Placement | None], Awaitable[Json]]
     remove: Callable[[], Awaitable[None]]
     created: Callable[[Json], Awaitable[None]]
+    answers: Callable[[Json], Awaitable[bool]]
 
 
 async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
-    """The pod whose container runs. Raises `StartFailed` as soon as a cause is known that cannot heal.
+    """The pod whose server answers. Raises `StartFailed` as soon as a cause is known that cannot heal.
 
     Where a place has no room and another is left, the pod is taken away and made anew at the next one.
     """
@@ -138,7 +144,7 @@ async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
         pod = await cluster.create(story.placement)
         await cluster.created(pod)
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        failed = await follow_pod(story, sight, name, uid)
+        failed = await follow_pod(story, sight, name, uid, cluster.answers)
         if isinstance(failed, dict):
             return failed
         if story.is_last or not failed.no_capacity:
@@ -149,14 +155,20 @@ async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
         story.index += 1
 
 
-async def follow_pod(story: Story, sight: Sight, name: str, uid: str) -> Json | Finding:
-    """The pod once its container runs, or what ended the hope for it at this place."""
+async def follow_pod(
+    story: Story, sight: Sight, name: str, uid: str, answers: Callable[[Json], Awaitable[bool]]
+) -> Json | Finding:
+    """The pod once its server answers, or what ended the hope for it at this place.
+
+    A container that runs is not enough: a server that finds its disk full runs for some seconds before it says so.
+    """
     shown = False
     while True:
         seen = sight.revision(name)
         pod = sight.pod(name, uid)
         shown = shown or pod is not None
-        if pod is not None and is_running(pod):
+        is_up = pod is not None and is_running(pod)
+        if pod is not None and is_up and await answers(pod):
             story.find((), time.monotonic())
             return pod
         if pod is None and shown:
@@ -166,7 +178,7 @@ async def follow_pod(story: Story, sight: Sight, name: str, uid: str) -> Json | 
         for finding in story.findings:
             if finding.fatal or (finding.no_capacity and not story.is_last):
                 return finding
-        await sight.change(name, seen)
+        await sight.change(name, seen, _LOOK if is_up else _TICK)
 
 
 def is_running(pod: Json) -> bool:

@@ -75,6 +75,12 @@ def text(value: object) -> str:
     return "".join(character for character in line if character.isprintable())[:LONGEST]
 
 
+def last_words(value: object) -> str:
+    """The end of what a program said before it ended, in one line of at most `LONGEST` printable characters."""
+    line = " ".join(str(value or "")[-LONGEST * 4 :].split())
+    return "".join(character for character in line if character.isprintable())[-LONGEST:]
+
+
 def time_of(value: object) -> datetime | None:
     """The moment that an RFC 3339 text names, UTC; None where it names none."""
     try:

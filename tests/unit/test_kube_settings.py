@@ -192,7 +192,7 @@ async def test_a_safe_pod_keeps_what_is_its_own_in_a_temporary_volume(monkeypatc
     [
         pytest.param("", "/home/{{x}}", id="the folder that the image starts in"),
         pytest.param("~", "/home/{{x}}", id="the home"),
-        pytest.param("~/work/{username}", "/home/{{x}}/work/{username}", id="below the home"),
+        pytest.param("~/files/{username}", "/home/{{x}}/files/{username}", id="below the home"),
         pytest.param("/data/{username}", "/data/{username}", id="another"),
     ],
 )
@@ -205,7 +205,7 @@ def test_a_safe_start_shows_the_folder_of_every_start(given: str, shown: str) ->
 
 def test_a_safe_start_reads_nothing_of_the_home_whatever_the_profile_sets() -> None:
     """Its variables are above those of the profile, whose settings of Jupyter are read after ours."""
-    given = {"HOME": "/home/jovyan", "IPYTHONDIR": "/home/jovyan/i", "JUPYTER_CONFIG_PATH": "/etc/j", "KEPT": "{a}"}
+    given = {"HOME": "/home/jovyan", "IPYTHONDIR": "/srv/i", "JUPYTER_CONFIG_PATH": "/etc/j", "KEPT": "{a}"}
     wanted = replace(SAFE, environment=given)
     got = pod_environment(wanted, Configured())
     assert {name: got[name] for name in given} == {

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.cluster import HOME as HOME_PATH
 from ..core.cluster import GpuNode, Placement
+from ..core.cluster_quantities import quantity
 from ..core.names import PEOPLE
 from ..core.session import SessionPlan
 from .gcsfuse import fuse_mounts
@@ -19,7 +20,6 @@ from .placing import (
     queue_toleration,
     required_affinity,
 )
-from .quantities import quantity
 from .safe_start import FOLDER, SafeParts, safe_parts, safe_pod_environment
 from .storage import DEFAULT_SIZE, HOME, HOME_VOLUME, backup_labels
 

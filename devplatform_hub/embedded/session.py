@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .home import remove_safe_home
 from .limits import Cgroup, Limits
 from .supervisor import Helper, Settings, Supervisor
 
@@ -45,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         prepare_overlay(Path(os.environ["HOME"]))
 
-    return Supervisor(settings, options.command, helpers, prepare).run()
+    try:
+        return Supervisor(settings, options.command, helpers, prepare).run()
+    finally:
+        remove_safe_home(str(options.folder))
 
 
 def _port(url: str) -> int:

@@ -15,7 +15,7 @@ import websocket
 from tests.integration.product import SERVER_TIMEOUT, Product, Visitor
 from tests.lab.small_disks import fill_with_ballast, small_disk
 
-pytestmark = pytest.mark.lab("proxy", "session", "mlflow")
+pytestmark = pytest.mark.lab("proxy", "session", "mlflow", "code-server")
 
 SIZE = 24 * 2**20
 ASKED: dict[str, object] = {"profile": "standard", "editor": "jupyterlab"}
@@ -164,9 +164,12 @@ def test_a_link_and_the_form_ask_for_it_too(product: Product, bob: Visitor, home
     """Text of a link is understood; another text comes back to the form with what is wrong."""
     page = bob.get("/hub/spawn/bob?profile=standard&safe=perhaps").text
     assert "safe must be true or false" in page
-    bob.get("/hub/spawn/bob?profile=standard&editor=jupyterlab&safe=true")
+    bob.get("/hub/spawn/bob?profile=standard&editor=vscode&safe=true")
     wait_until_ready(bob)
     assert "This is a safe start." in bob.get("/hub/home").text
+    editor = bob.get("/user/bob/vscode/")
+    assert (editor.status_code, "workbench" in editor.text) == (200, True), editor.text[:500]
+    assert files(home) == set()
     product.stop_server(bob)
     bob.get("/hub/spawn/bob")
     fields = {"profile": "standard", "safe": "true", "_xsrf": bob.xsrf()}

@@ -29,7 +29,7 @@ class Home:
 def prepare_home(data: Path, owner: str) -> Home:
     """The home of `owner` (a slug), made if it is missing, readable by this account only.
 
-    Raises `PublicError`: `home-unsafe` where a folder is a symbolic link or somebody else's, `disk-full`,
+    Raises `PublicError`: `home-unsafe` where a folder is a symbolic link or somebody else's, `machine-disk-full`,
     `home-unusable`. A link would let its maker have the platform write, or show, what lies elsewhere.
     """
     root = data / "people" / owner
@@ -42,7 +42,7 @@ def prepare_home(data: Path, owner: str) -> Home:
 def make_safe_home(home: Home) -> Home:
     """A temporary HOME on this machine for a safe start, with the same workspace; `remove_safe_home` ends it.
 
-    Raises `PublicError`, also `disk-full`: then there is no place left at all.
+    Raises `PublicError`, also `machine-disk-full`: then there is no place left at all.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix=_SAFE_PREFIX))
@@ -118,7 +118,7 @@ def _explain(error: OSError, folder: Path) -> PublicError:
     if error.errno in _NO_ROOM:
         return PublicError(
             "The disk of this machine is full, so no server can start.",
-            code="disk-full",
+            code="machine-disk-full",  # a safe start would not help
             hint="Ask an administrator to free some space. Nothing of yours was changed.",
             status=507,
         )

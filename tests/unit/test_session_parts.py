@@ -30,7 +30,7 @@ from devplatform_hub.embedded.home import (
 from devplatform_hub.embedded.limits import Cgroup, Enforcement, Limits, choose_cores, choose_enforcement
 from devplatform_hub.embedded.machine import count_gpus, detect_memory
 from devplatform_hub.embedded.mounts import fuse_mounts_below
-from devplatform_hub.embedded.overlay import overlay_folder, prepare_overlay
+from devplatform_hub.embedded.overlay import overlay_folder, prepare_overlay, put
 from devplatform_hub.embedded.process_table import Process, descendants, parse_stat
 from devplatform_hub.embedded.supervisor import Helper
 
@@ -279,7 +279,26 @@ def test_vscode_keeps_the_settings_of_its_person(tmp_path: Path) -> None:
     prepare_vscode(home, "/cache/it's/code-server", "/bin/node")
     assert settings.read_text() == "{}"
     script = tmp_path / ".devplatform/bin/code-server"
+    before = script.stat().st_mtime_ns
+    prepare_vscode(home, "/cache/it's/code-server", "/bin/node")
+    assert script.stat().st_mtime_ns == before, "what is there already needs no room on the disk"
     assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "other"])
+def test_what_a_person_put_in_the_place_of_our_file_is_replaced(tmp_path: Path, kind: str) -> None:
+    """It is neither followed nor waited for: the hub writes there itself."""
+    path, elsewhere = tmp_path / "file", tmp_path / "elsewhere"
+    elsewhere.write_text("ours")
+    if kind == "link":
+        path.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"\xff")
+    put(path, "ours", 0o700)
+    assert (path.is_symlink(), path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (False, "ours", 0o700)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["elsewhere", "file"]
 
 
 # Folders
@@ -322,7 +341,7 @@ def test_a_safe_start_without_any_room_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(tempfile, "mkdtemp", full)
     with pytest.raises(PublicError) as caught:
         make_safe_home(home)
-    assert (caught.value.code, caught.value.status) == ("disk-full", 507)
+    assert (caught.value.code, caught.value.status) == ("machine-disk-full", 507)
 
 
 def test_a_full_home_that_editors_are_put_into_is_said(tmp_path: Path) -> None:

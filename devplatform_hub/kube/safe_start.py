@@ -27,12 +27,13 @@ def safe_parts(name: str) -> SafeParts:
 
     The settings come as an annotation in a file, and not as arguments: an image that brings its own command takes none.
     """
-    source = {"fieldRef": {"fieldPath": f"metadata.annotations['{_ANNOTATION}']"}}
+    source = {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{_ANNOTATION}']"}
+    item = {"path": SETTINGS_FILE, "fieldRef": source}
     settings = f"{name}-settings"
     return SafeParts(
         volumes={
             name: {"name": name, "emptyDir": {"sizeLimit": SIZE}},
-            settings: {"name": settings, "downwardAPI": {"items": [{"path": SETTINGS_FILE, **source}]}},
+            settings: {"name": settings, "downwardAPI": {"items": [item], "defaultMode": 0o444}},
         },
         mounts={
             name: {"name": name, "mountPath": FOLDER},

@@ -166,7 +166,8 @@ async def test_a_safe_pod_keeps_what_is_its_own_in_a_temporary_volume(monkeypatc
     assert settings["FileContentsManager"] == {"delete_to_trash": False, "always_delete_dir": True}
     shell = settings["ServerApp"]["terminado_settings"]["shell_command"][2]
     assert ("$DEVPLATFORM_SAFE_START" in shell, shell.endswith('exec "${SHELL:-/bin/sh}"')) == (True, True)
-    source = {"fieldRef": {"fieldPath": "metadata.annotations['devplatform.io/safe-start']"}}
+    source = {"apiVersion": "v1", "fieldPath": "metadata.annotations['devplatform.io/safe-start']"}
+    item = {"path": "jupyter_server_config.json", "fieldRef": source}
     assert made == expected(
         {
             "workingDir": "/tmp/safe-start",
@@ -180,7 +181,7 @@ async def test_a_safe_pod_keeps_what_is_its_own_in_a_temporary_volume(monkeypatc
             {"name": "devplatform-safe-start", "emptyDir": {"sizeLimit": "1Gi"}},
             {
                 "name": "devplatform-safe-start-settings",
-                "downwardAPI": {"items": [{"path": "jupyter_server_config.json", **source}]},
+                "downwardAPI": {"items": [item], "defaultMode": 0o444},
             },
             HOME_VOLUME,
         ],

@@ -14,10 +14,13 @@ from markupsafe import Markup
 from .core.identity import display_group
 from .core.profiles import Offer
 from .core.quantities import format_duration
+from .core.safe_start import ABOUT
 
 _SEARCH_FROM = 9  # profiles; fewer fit on a screen
 _OPTION_PREFIX = "profile-option-"
 _EDITOR = "editor"
+_SAFE = "safe"
+_FLAGS = {"true": True, "false": False}
 _environment = Environment(
     loader=PackageLoader("devplatform_hub"),
     autoescape=True,
@@ -43,8 +46,18 @@ class _Card:
         return f"{_OPTION_PREFIX}{self.offer.profile.slug}--"
 
 
-def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforcement: str, notice: str = "") -> str:
-    """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected."""
+def render_form(
+    offers: Sequence[Offer],
+    saved: Mapping[str, object],
+    *,
+    enforcement: str,
+    notice: str = "",
+    needs_safe_start: bool = False,
+) -> str:
+    """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected.
+
+    A safe start can always be asked for; it stands out where the last server ended for want of one.
+    """
     chosen = _initial(offers, saved)
     cards = [_card(offer, saved if offer is chosen else {}, checked=offer is chosen) for offer in offers]
     return _environment.get_template("spawn_form.html").render(
@@ -52,6 +65,8 @@ def render_form(offers: Sequence[Offer], saved: Mapping[str, object], *, enforce
         lost=_lost(chosen, saved),
         enforcement=enforcement,
         notice=notice,
+        needs_safe_start=needs_safe_start,
+        about_safe_start=ABOUT,
         search=len(offers) >= _SEARCH_FROM,
         style=_asset("spawn_form.css"),
         script=_asset("spawn_form.js"),
@@ -73,7 +88,18 @@ def request_from_form(formdata: Mapping[str, Sequence[str]]) -> dict[str, object
         if name not in ("profile", "_xsrf") and not name.startswith(_OPTION_PREFIX)
     }
     asked: dict[str, object] = {"profile": profile, "options": own} | ({"editor": editor} if editor else {})
-    return asked | foreign
+    return asked | _with_flags(foreign)
+
+
+def request_from_query(query: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """What a link asks for, as user options for `core.session.parse_request`."""
+    return _with_flags({name: only(values) for name, values in query.items() if values})
+
+
+def _with_flags(given: Mapping[str, object]) -> dict[str, object]:
+    """`given` with the text of a page or a link as true or false; any other text is left to be refused."""
+    safe = given.get(_SAFE)
+    return {**given, _SAFE: _FLAGS.get(safe, safe)} if isinstance(safe, str) else dict(given)
 
 
 def _initial(offers: Sequence[Offer], saved: Mapping[str, object]) -> Offer | None:

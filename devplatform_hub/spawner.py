@@ -1,20 +1,21 @@
 """Servers as pods: KubeSpawner with the platform's profiles, plan, watches and reasons. Hooks, no decisions."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from jupyterhub.utils import exponential_backoff, maybe_future
 from kubespawner import KubeSpawner
 from kubespawner.objects import make_owner_reference
 from traitlets import Float, Unicode, default
 
+from .answering import answers
 from .core.cluster import HOME, Placement
 from .core.diagnosis.ending import diagnose_end, has_ended
 from .core.diagnosis.model import Ending
-from .core.diagnosis.waits import WaitTimes, as_state, record_state
 from .core.errors import PublicError
 from .core.names import user_prefix
 from .core.profiles import Capabilities
@@ -24,19 +25,20 @@ from .kube.clients import api_client
 from .kube.home_disk import ensure_home
 from .kube.pod_api import PodApi, plain
 from .kube.requests import ApiUnavailable, Refused, Requests
-from .kube.settings import READ, Configured, pod_settings
+from .kube.settings import READ, Configured, pod_environment, pod_settings
 from .kube.starting import Pods, Sight, StartFailed, Story, finding_of, follow_pod, public_of, start_pod
-from .kube.telling import tell
 from .kube.watched import WatchedPodsMixin
 from .server_state import ServerStateMixin
 from .session_rights import SessionRightsMixin
 from .spawning import ProfileSpawnerMixin, as_refusal
+from .told_starts import ToldStartsMixin
 
-_STARTING, _ENDED, _WAITED = "devplatform_starting", "devplatform_ended", "devplatform_waited"
 _HUB_WAITS_LONGER = 60.0
 
 
-class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMixin, ServerStateMixin, KubeSpawner):
+class DevPlatformSpawner(
+    ProfileSpawnerMixin, SessionRightsMixin, ToldStartsMixin, WatchedPodsMixin, ServerStateMixin, KubeSpawner
+):
     """Starts a pod for what a person chose from `profiles.yaml`; KubeSpawner's own `profile_list` is not used."""
 
     home_path = Unicode(HOME, help="Where the home disk is mounted.").tag(config=True)
@@ -48,15 +50,9 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         86_400.0, help="Seconds that a server may wait in a queue of the cluster. `start_timeout` does not count them."
     ).tag(config=True)
 
-    _wait_times: ClassVar[WaitTimes] = WaitTimes()
-    _waited: dict[str, object] | None = None
-    _plan_now: SessionPlan | None = None
     _placed: tuple[SessionPlan, Placement | None] | None = None
-    _story: Story | None = None
-    _is_starting = False
     _is_stopping = False
     _made_nothing = False
-    _ended: Ending | None = None
     _pvc_exists: bool
     start_timeout: int
     pod_id: str | None = None
@@ -82,15 +78,6 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     def capabilities(self) -> Capabilities:
         """A cluster that grows knows no limit beforehand."""
         return Capabilities(is_cluster=True)
-
-    def notice(self) -> str:
-        """Why the last server ended, unless its person asked for that."""
-        ended = self._ended
-        return f"Your last server: {ended.message} {ended.hint}".strip() if ended else ""
-
-    def note_stop(self, ending: Ending) -> None:
-        """Somebody else stopped it."""
-        self._ended = ending
 
     # Starting
 
@@ -144,15 +131,9 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
             self._ended = Ending(finding.code, f"It did not start. {finding.message}", finding.hint)
             raise as_refusal(public_of(error)) from error
         self._is_starting = False
-        self._waited = as_state(story.waited, self._wait_key)
-        record_state(self._wait_times, self._waited)
-        self.report("server.start", "allowed", plan.profile)
+        self.note_waits(story)
+        self.report("server.start", "allowed", plan.why, profile=plan.profile)
         return str(self._get_pod_url(pod))
-
-    @property
-    def _wait_key(self) -> str:
-        place = self._story.placement if self._story else None
-        return f"{self._plan_now.profile if self._plan_now else ''}/{place.name if place else ''}"
 
     async def _make(self, plan: SessionPlan, story: Story) -> Json:
         begun = datetime.now(UTC)
@@ -183,7 +164,19 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         async def remove() -> None:
             await self._pod_api.remove(grace=0)
 
-        return Pods(create, remove, self._pod_made)
+        return Pods(create, remove, self._pod_made, self._left_to_hub())
+
+    def _left_to_hub(self) -> Callable[[Json], Awaitable[bool]]:
+        """Whether the hub can be left to wait for the server in a pod: it answers, or has had the hub's own time."""
+        up_since: dict[str, float] = {}
+
+        async def may_be_left(pod: Json) -> bool:
+            now, url = time.monotonic(), str(self._get_pod_url(pod))
+            if now - up_since.setdefault(pod["metadata"]["uid"], now) > self.http_timeout:
+                return True
+            return not url.startswith("http:") or await answers(f"{url}{self.server.base_url}api")
+
+        return may_be_left
 
     def _sight(self, begun: datetime | None = None) -> Sight:
         # A disk outlives pods: what was said of it counts for a start, since that began, and for nothing else.
@@ -210,15 +203,6 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         gone = partial(self._ensure_not_exists, kind, manifest.metadata.name)
         await exponential_backoff(gone, f"{kind}/{manifest.metadata.name} does not go", timeout=self.start_timeout)
         await self._make_create_resource_request(kind, manifest)
-
-    async def progress(self) -> AsyncIterator[dict[str, object]]:
-        """What the page says that shows a start, as it changes; the hub stops reading when the start is over."""
-
-        def story_now() -> Story | None:
-            return self._story if self._is_starting else None
-
-        async for event in tell(story_now, self._wait_times, self._wait_key):
-            yield event
 
     # Watching and stopping
 
@@ -262,7 +246,8 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
         if pod is not None:
             story = self._story = Story((None,), self._patience, self.queue_timeout)
             begun = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-            followed = await follow_pod(story, self._sight(begun), self.pod_name, pod["metadata"]["uid"])
+            uid = pod["metadata"]["uid"]
+            followed = await follow_pod(story, self._sight(begun), self.pod_name, uid, self._left_to_hub())
             if isinstance(followed, dict):
                 await self.grant_rights(pod)
             else:
@@ -283,26 +268,6 @@ class DevPlatformSpawner(ProfileSpawnerMixin, SessionRightsMixin, WatchedPodsMix
     # What the hub remembers
 
     def get_env(self) -> dict[str, Any]:
-        """As KubeSpawner's, with the profile's variables as they are written: no `{...}` in them is expanded."""
+        """As KubeSpawner's, with the plan's variables as they are written: no `{...}` in them is expanded."""
         environment: dict[str, Any] = super().get_env()
-        return {**environment, **(self._plan_now.environment if self._plan_now else {})}
-
-    def get_state(self) -> dict[str, Any]:
-        """For the hub's database: whether a start is under way, and why the last server ended."""
-        state: dict[str, Any] = super().get_state()
-        if self._is_starting:
-            state[_STARTING] = True
-        if self._waited:
-            state[_WAITED] = self._waited
-        if self._ended:
-            state[_ENDED] = {"code": self._ended.code, "message": self._ended.message, "hint": self._ended.hint}
-        return state
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """After a restart of the hub."""
-        super().load_state(state)
-        self._is_starting = bool(state.get(_STARTING))
-        self._waited = state.get(_WAITED)
-        record_state(self._wait_times, self._waited)
-        ended = state.get(_ENDED)
-        self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None
+        return {**environment, **(pod_environment(self._plan_now, self._configured) if self._plan_now else {})}

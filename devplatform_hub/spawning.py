@@ -18,15 +18,17 @@ from traitlets.config import LoggingConfigurable
 
 from . import server_metrics
 from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
+from .core.diagnosis import full_disk
 from .core.diagnosis.model import Ending
 from .core.errors import PublicError
 from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
 from .core.option_values import is_shallow
 from .core.profiles import Capabilities, Catalog, offers
 from .core.profiles_yaml import ProfilesError, parse_profiles
+from .core.safe_start import RUNNING
 from .core.session import SessionPlan, plan_options
 from .servicekit import audit
-from .spawn_form import only, render_form, request_from_form
+from .spawn_form import render_form, request_from_form, request_from_query
 
 try:  # JupyterHub 6: no traceback in the log, and counted as a refusal instead of a fault of the hub
     from jupyterhub.spawner import SpawnException
@@ -34,6 +36,7 @@ except ImportError:
     SpawnException = None
 
 _CHOICE = "devplatform_choice"
+_ENDED, _SAFE = "devplatform_ended", "devplatform_safe"
 _DEEPEST = 20
 
 
@@ -67,6 +70,8 @@ class ProfileSpawnerMixin(_Base):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._last_choice: dict[str, object] = {}
         self._asked_at = 0.0
+        self._ended: Ending | None = None
+        self._is_safe = False
         super().__init__(*args, **kwargs)
 
     # What a spawner may say differently
@@ -76,11 +81,19 @@ class ProfileSpawnerMixin(_Base):
         return Capabilities()
 
     def notice(self) -> str:
-        """One sentence to show above the profiles, such as why the last server ended. Empty: nothing."""
-        return ""
+        """Why the last server ended, unless its person asked for that; or that this one is a safe start."""
+        if self._is_safe:
+            return RUNNING
+        ended = self._ended
+        return f"Your last server: {ended.message} {ended.hint}".strip() if ended else ""
+
+    def needs_safe_start(self) -> bool:
+        """Whether a start as always would end as the last one did: its disk was full."""
+        return not self._is_safe and self._ended is not None and self._ended.code == full_disk.CODE
 
     def note_stop(self, ending: Ending) -> None:
-        """Keep for `notice` that somebody else stopped the server. Here: nothing is kept."""
+        """Keep for `notice` that somebody else stopped the server."""
+        self._ended = ending
 
     # What is decided, and by whom
 
@@ -118,6 +131,7 @@ class ProfileSpawnerMixin(_Base):
             self._keep(self._last_choice)
             raise
         self._keep(plan.as_user_options())
+        self._is_safe = plan.safe
         return plan
 
     def _plan(self, options: object) -> SessionPlan:
@@ -127,14 +141,14 @@ class ProfileSpawnerMixin(_Base):
             self.report("server.start", "refused", error.code)
             raise as_refusal(error) from error
 
-    def report(self, action: str, outcome: str, why: str) -> None:
+    def report(self, action: str, outcome: str, why: str, *, profile: str = "") -> None:
         """Write to the audit what happened to this person's server; of a start to the metrics too.
 
-        `why` is a code, or the profile of a start that went well.
+        `why` is a code, or what was started; `profile` is that of a start that went well.
         """
         audit.emit(action, actor=self.user.name, outcome=outcome, target=f"{self.user.name}/{self.name}", why=why)
         if action == "server.start":
-            server_metrics.started(outcome, why, time.monotonic() - self._asked_at)
+            server_metrics.started(outcome, profile or why, time.monotonic() - self._asked_at)
 
     def _groups(self) -> list[GroupName]:
         groups = []
@@ -154,12 +168,27 @@ class ProfileSpawnerMixin(_Base):
     # JupyterHub's hooks
 
     def get_state(self) -> dict[str, Any]:
-        """As every spawner, and the last choice that was allowed, which `clear_state` keeps."""
-        return {**super().get_state(), _CHOICE: self._last_choice} if self._last_choice else super().get_state()
+        """As every spawner; what was last chosen and why it ended, which `clear_state` keeps; and a safe start."""
+        state: dict[str, Any] = super().get_state()
+        if self._last_choice:
+            state[_CHOICE] = self._last_choice
+        if self._ended:
+            state[_ENDED] = {"code": self._ended.code, "message": self._ended.message, "hint": self._ended.hint}
+        if self._is_safe:
+            state[_SAFE] = True
+        return state
 
     def load_state(self, state: dict[str, Any]) -> None:
         super().load_state(state)
         self._last_choice = dict(state.get(_CHOICE) or {})
+        ended = state.get(_ENDED)
+        self._ended = Ending(ended["code"], ended["message"], ended["hint"]) if ended else None
+        self._is_safe = bool(state.get(_SAFE))
+
+    def clear_state(self) -> None:
+        """Forget the server itself."""
+        super().clear_state()
+        self._is_safe = False
 
     @default("user_options")
     def _default_user_options(self) -> dict[str, object]:
@@ -177,7 +206,13 @@ class ProfileSpawnerMixin(_Base):
         except PublicError as error:
             raise as_refusal(error) from error
         shown = offers(catalog, access, capabilities)
-        return render_form(shown, saved, enforcement=capabilities.enforcement, notice=self.notice())
+        return render_form(
+            shown,
+            saved,
+            enforcement=capabilities.enforcement,
+            notice=self.notice(),
+            needs_safe_start=self.needs_safe_start(),
+        )
 
     @default("options_from_form")
     def _default_options_from_form(self) -> Any:
@@ -185,11 +220,11 @@ class ProfileSpawnerMixin(_Base):
 
     def _checked_form(self, formdata: Mapping[str, list[str]]) -> dict[str, object]:
         # Checked here too: the hub shows what is wrong on the form itself, before anything starts.
-        return self._plan(request_from_form(formdata)).as_user_options()
+        return self._plan(request_from_form(formdata)).as_request()
 
     def options_from_query(self, query_data: Mapping[str, list[str]]) -> dict[str, object]:
         """A link such as `/hub/spawn?profile=highmem&editor=vscode`, checked like every other way in."""
-        return self._plan({name: only(values) for name, values in query_data.items() if values}).as_user_options()
+        return self._plan(request_from_query(query_data)).as_request()
 
     @default("apply_user_options")
     def _default_apply_user_options(self) -> Any:

@@ -48,6 +48,8 @@ def values_of(option: str, profile: object, offered: Sequence[Offer]) -> str:
     """
     if option == "profile":
         return f"profile takes one of: {', '.join(open_profiles(offered)) or 'nothing that is open to you'}."
+    if option == "safe":
+        return "safe takes one of: true, false."
     usable = sorted(
         (o for o in offered if o.available), key=lambda o: (o.profile.slug != profile, not o.profile.default)
     )
@@ -64,7 +66,8 @@ def values_of(option: str, profile: object, offered: Sequence[Offer]) -> str:
         return f"{option} takes one of: {choices[option.removeprefix('options.')]}."
     own = "; ".join(f"{slug}: {values}" for slug, values in choices.items()) or "none"
     profiles = ", ".join(open_profiles(offered))
-    return f"There are profile ({profiles}), editor ({editors}) and options of {chosen.profile.slug} ({own})."
+    of_profile = f"editor ({editors}), options of {chosen.profile.slug} ({own})"
+    return f"There are profile ({profiles}), {of_profile} and safe (true, false)."
 
 
 def closed_to(access: Access) -> PublicError:

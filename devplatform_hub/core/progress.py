@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .quantities import format_cpu, format_duration, format_size
+from .safe_start import STARTING
 from .session import SessionPlan
 
 _LATE = 20  # seconds in one stage; from then on people are told that it goes on
@@ -34,9 +35,9 @@ class Sentence:
 
 def describe(stage: Stage, plan: SessionPlan) -> Sentence:
     """What happens in this stage of starting this server."""
-    editor = plan.editor.display_name
+    editor, workspace = plan.editor.display_name, "Preparing your workspace."
     message = {
-        Stage.WORKSPACE: "Preparing your workspace.",
+        Stage.WORKSPACE: f"{STARTING} {workspace}" if plan.safe else workspace,
         Stage.LIMITS: f"Setting the limits of {plan.display_name}: {resources(plan)}.",
         Stage.EDITOR: f"Starting {editor}.",
         Stage.ANSWER: f"Waiting for {editor} to answer.",

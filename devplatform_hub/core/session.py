@@ -14,11 +14,15 @@ _OPTION_PREFIX = "profile-option-"
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a person chose. Empty `profile` or None `editor` mean the default; `options` maps option to choice slug."""
+    """What a person chose. Empty `profile` or None `editor` mean the default; `options` maps option to choice slug.
+
+    `safe` asks for a start that writes nothing to the home disk (`core.safe_start`).
+    """
 
     profile: str = ""
     editor: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,19 @@ class SessionPlan:
     environment: Mapping[str, str]
     options: Mapping[str, str]
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    safe: bool = False
+
+    @property
+    def why(self) -> str:
+        """For the audit: the profile, and that it was a safe start where it was one."""
+        return f"{self.profile}, safe start" if self.safe else self.profile
+
+    def as_request(self) -> dict[str, object]:
+        """The resolved choice as user options of this one start, and nothing that was not checked."""
+        return self.as_user_options() | ({"safe": True} if self.safe else {})
 
     def as_user_options(self) -> dict[str, object]:
-        """What the hub stores and offers again next time: the resolved choice, and nothing that was not checked."""
+        """What of it the hub stores and offers again next time: a safe start is for once."""
         return {"profile": self.profile, "editor": self.editor.value, "options": dict(self.options)}
 
 
@@ -69,7 +83,8 @@ def plan_options(raw: object, catalog: Catalog, access: Access, capabilities: Ca
 def parse_request(raw: object) -> SessionRequest:
     """`raw` user options of the REST API or of the form, as a request.
 
-    Accepted: `profile`, `editor`, `options` {option: choice}, and kubespawner's `profile-option-<profile>--<option>`.
+    Accepted: `profile`, `editor`, `options` {option: choice}, `safe` (true or false), and kubespawner's
+    `profile-option-<profile>--<option>`.
     Raises `OptionsInvalid`.
     An unknown key is refused, so that a misspelt or forbidden setting is never silently dropped.
     """
@@ -78,11 +93,14 @@ def parse_request(raw: object) -> SessionRequest:
     profile = _text("profile", raw.get("profile", ""))
     editor = raw.get("editor")
     nested = raw.get("options", {})
+    safe = raw.get("safe", False)
+    if not isinstance(safe, bool):
+        raise OptionsInvalid("safe must be true or false", "safe")
     if not isinstance(nested, Mapping):
         raise OptionsInvalid("options must map an option to a choice", "options")
     options = {str(key): _text(f"options.{key}", value) for key, value in nested.items()}
     for key, value in raw.items():
-        if key in ("profile", "editor", "options"):
+        if key in ("profile", "editor", "options", "safe"):
             continue
         owner, separator, option = key.removeprefix(_OPTION_PREFIX).partition("--")
         if not key.startswith(_OPTION_PREFIX) or not separator:
@@ -92,7 +110,7 @@ def parse_request(raw: object) -> SessionRequest:
         if option in options:
             raise OptionsInvalid(f"{said(key)} is there twice", f"options.{option}")
         options[option] = _text(f"options.{option}", value)
-    return SessionRequest(profile, None if editor is None else _text("editor", editor), options)
+    return SessionRequest(profile, None if editor is None else _text("editor", editor), options, safe)
 
 
 def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capabilities: Capabilities) -> SessionPlan:
@@ -126,6 +144,7 @@ def plan_session(request: SessionRequest, catalog: Catalog, access: Access, capa
         environment=environment,
         options={option: choice.slug for option, choice in choices.items()},
         cluster=cluster,
+        safe=request.safe,
     )
 
 

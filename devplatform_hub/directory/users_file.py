@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..atomic_files import write_atomically
 from ..core.errors import PublicError
 from .local_users import LocalUsers
 from .users_text import UsersFileBroken, parse_users, render_users
@@ -94,27 +94,10 @@ class UsersFile:
             os.close(descriptor)
 
     def _replace(self, text: str) -> None:
-        """Temporary file beside the target, synced, renamed over it: a crash leaves the old or the new content."""
         try:
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            write_atomically(self.path, text, _MODE)
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                os.fchmod(stream.fileno(), _MODE)
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
-        finally:
-            Path(name).unlink(missing_ok=True)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 import psutil
 
+from ..atomic_files import write_atomically
 from ..config import Machine
 from ..core.errors import PublicError
 from ..core.profiles_yaml import parse_profiles
@@ -26,7 +27,7 @@ from .install import (
     link_packages,
 )
 from .progress import Progress
-from .state import DataFolder, RunningPlatform, find_running, starting, write_atomically
+from .state import DataFolder, RunningPlatform, find_running, starting
 
 _SERVICES_TIMEOUT = 30.0
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.profiles import Editor
-from .overlay import PRIVATE_FOLDER, programs_folder
+from .home import Home
+from .overlay import PRIVATE_FOLDER, programs_folder, put
 
 # What code-server reads from a file instead of arguments: the proxy in front of it passes a fixed command line.
 _CODE_SERVER = """\
@@ -48,33 +49,26 @@ def missing_editors(code_server: str, node: str) -> dict[Editor, str]:
     return {}
 
 
-def prepare_vscode(home: Path, code_server: str, node: str) -> dict[str, str]:
+def prepare_vscode(home: Home, code_server: str, node: str) -> dict[str, str]:
     """The environment that makes VS Code open in this home, with its settings put there unless they exist."""
-    private = home / PRIVATE_FOLDER
-    programs = programs_folder(home)
+    private = home.root / PRIVATE_FOLDER
+    programs = programs_folder(home.root)
     programs.mkdir(mode=0o700, parents=True, exist_ok=True)
     entry = Path(code_server).resolve()
     # code-server asks `env` for node; the person's PATH need not have ours, nor theirs be the version it needs.
     # VSCODE_CLI: the environment is complete. Else VS Code asks a login shell, whose PATH is the machine's.
     script = f'#!/bin/sh\nVSCODE_CLI=1 exec {shlex.quote(node)} {shlex.quote(str(entry))} "$@"\n'
-    _write(programs / "code-server", script, 0o700)
+    put(programs / "code-server", script, 0o700)
     configuration = private / "code-server.yaml"
-    _write(configuration, _CODE_SERVER, 0o600)
-    settings = home / ".local" / "share" / "code-server" / "User" / "settings.json"
+    put(configuration, _CODE_SERVER, 0o600)
+    settings = home.root / ".local" / "share" / "code-server" / "User" / "settings.json"
     if not settings.exists():
         settings.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(settings, json.dumps(_VSCODE_SETTINGS, indent=4) + "\n", 0o600)
+        put(settings, json.dumps(_VSCODE_SETTINGS, indent=4) + "\n", 0o600)
     return {
         "CODE_EXECUTABLE": "code-server",
-        "CODE_WORKINGDIR": str(home / "workspace"),
+        "CODE_WORKINGDIR": str(home.workspace),
         "CODE_SERVER_CONFIG": str(configuration),
         # A socket with mode 0600: on a TCP port, anybody on this machine could open a shell in it.
         "JUPYTER_VSCODE_PROXY_USE_SOCKET": "1",
     }
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "w") as stream:
-        stream.write(text)
-    temporary.replace(path)

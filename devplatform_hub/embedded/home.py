@@ -1,37 +1,75 @@
 """The folders of one person and of one server on this machine: made private, and never through a symbolic link."""
 
 import errno
+import json
 import os
+import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.diagnosis import full_disk
 from ..core.errors import PublicError
+from ..core.safe_start import SETTINGS_FILE, server_settings
 
 _LONGEST_LOG = 5 * 2**20
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_SAFE_PREFIX = "devplatform-safe-"
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folders of one person; `workspace` is what editors open and what is captured."""
+    """The folders of one server: `root` is its HOME, `workspace` what editors open and what is captured."""
 
     root: Path
-
-    @property
-    def workspace(self) -> Path:
-        return self.root / "workspace"
+    workspace: Path
 
 
 def prepare_home(data: Path, owner: str) -> Home:
     """The home of `owner` (a slug), made if it is missing, readable by this account only.
 
-    Raises `PublicError`: `home-unsafe` where a folder is a symbolic link or somebody else's, `disk-full`,
+    Raises `PublicError`: `home-unsafe` where a folder is a symbolic link or somebody else's, `machine-disk-full`,
     `home-unusable`. A link would let its maker have the platform write, or show, what lies elsewhere.
     """
-    home = Home(data / "people" / owner)
-    for folder in (home.root.parent, home.root, home.workspace):
+    root = data / "people" / owner
+    home = Home(root, root / "workspace")
+    for folder in (root.parent, root, home.workspace):
         _make_private(folder)
     return home
+
+
+def make_safe_home(home: Home) -> Home:
+    """A temporary HOME on this machine for a safe start, with the same workspace; `remove_safe_home` ends it.
+
+    Raises `PublicError`, also `machine-disk-full`: then there is no place left at all.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_SAFE_PREFIX))
+        settings = safe_settings_folder(folder)
+        settings.mkdir(mode=0o700)
+        (settings / SETTINGS_FILE).write_text(json.dumps(server_settings()), "utf-8")
+    except OSError as error:
+        raise _explain(error, Path(tempfile.gettempdir())) from None
+    return Home(folder, home.workspace)
+
+
+def safe_settings_folder(root: Path) -> Path:
+    """Where a temporary HOME has the settings of Jupyter for a safe start."""
+    return root / ".safe-start"
+
+
+def remove_safe_home(folder: str) -> None:
+    """Remove what `make_safe_home` made, if it is there."""
+    if Path(folder).name.startswith(_SAFE_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def explain_home(error: OSError) -> PublicError:
+    """Why nothing could be written in a person's home."""
+    if error.errno in _NO_ROOM:
+        return PublicError(full_disk.CANNOT_START, code=full_disk.CODE, hint=full_disk.HINT, status=507)
+    return _unusable(error)
 
 
 def prepare_state(data: Path, key: str) -> Path:
@@ -77,13 +115,17 @@ def _make_private(folder: Path) -> None:
 def _explain(error: OSError, folder: Path) -> PublicError:
     if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EEXIST):
         return _unsafe(folder, "is not a folder of its own")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _NO_ROOM:
         return PublicError(
             "The disk of this machine is full, so no server can start.",
-            code="disk-full",
+            code="machine-disk-full",  # a safe start would not help
             hint="Ask an administrator to free some space. Nothing of yours was changed.",
             status=507,
         )
+    return _unusable(error)
+
+
+def _unusable(error: OSError) -> PublicError:
     return PublicError(
         f"Your folder on this machine cannot be used: {error.strerror}.",
         code="home-unusable",

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import shutil
+import stat
 import sys
 import sysconfig
 from pathlib import Path
@@ -50,14 +51,14 @@ def prepare_overlay(home: Path) -> None:
     _link(programs / "python", base)
     for name in ("python3", f"python3.{sys.version_info.minor}"):
         _link(programs / name, Path("python"))
-    _write(folder / "pyvenv.cfg", configuration)
+    put(folder / "pyvenv.cfg", configuration)
     # site runs a .pth line that imports; addsitedir reads the shared environment's own .pth files too.
-    _write(packages / "_shared_environment.pth", f"import site; site.addsitedir({str(shared)!r})\n")
+    put(packages / "_shared_environment.pth", f"import site; site.addsitedir({str(shared)!r})\n")
     python = shlex.quote(str(programs / "python"))
     for name in ("pip", "pip3"):
         if not (programs / name).exists():  # a newer pip that the person installed brings its own
-            _write(programs / name, f'#!/bin/sh\nexec {python} -m pip "$@"\n', 0o700)
-    _write(programs_folder(home) / "devplatform", _DEVPLATFORM.format(python=shlex.quote(sys.executable)), 0o700)
+            put(programs / name, f'#!/bin/sh\nexec {python} -m pip "$@"\n', 0o700)
+    put(programs_folder(home) / "devplatform", _DEVPLATFORM.format(python=shlex.quote(sys.executable)), 0o700)
     _write_kernel(jupyter_folder(home) / "kernels" / "python3", programs / "python")
 
 
@@ -80,7 +81,7 @@ def _write_kernel(folder: Path, python: Path) -> None:
         "language": "python",
         "metadata": {"debugger": True},
     }
-    _write(folder / "kernel.json", json.dumps(kernel, indent=1) + "\n")
+    put(folder / "kernel.json", json.dumps(kernel, indent=1) + "\n")
     shared = Path(sys.prefix) / "share" / "jupyter" / "kernels" / "python3"
     for logo in shared.glob("logo-*"):
         if not (folder / logo.name).exists():
@@ -94,13 +95,27 @@ def _link(path: Path, target: Path) -> None:
     path.symlink_to(target)
 
 
-def _write(path: Path, text: str, mode: int = 0o600) -> None:
-    try:
-        if path.read_text("utf-8") == text:
-            return
-    except (OSError, UnicodeDecodeError):
-        path.unlink(missing_ok=True)
+def put(path: Path, text: str, mode: int = 0o600) -> None:
+    """A private file with this text; one that has it already is left alone, so that a full disk does not matter."""
+    content = text.encode("utf-8")
+    if _holds(path, content):
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "w") as stream:
-        stream.write(text)
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a plain file with this content is there. A person may have put anything in its place, a pipe too."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as stream:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and stream.read(len(content) + 1) == content

@@ -18,12 +18,13 @@ from typing import Any
 
 import psutil
 
+from ..atomic_files import write_atomically
 from ..config import Machine
 from ..core.errors import PublicError
 from ..hub_services import SERVICES
 from . import leftovers
 from .install import Toolbox, clean_environment, node_binary
-from .state import DataFolder, RunningPlatform, find_running, record, write_atomically
+from .state import DataFolder, RunningPlatform, find_running, record
 
 _START_TIMEOUT = 60.0
 _STOP_TIMEOUT = 45.0  # the hub gives every server its time to save and end

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .home import remove_safe_home
 from .limits import Cgroup, Limits
 from .supervisor import Helper, Settings, Supervisor
 
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and the environment that the spawner set."""
     parser = argparse.ArgumentParser(prog="python -m devplatform_hub.embedded.session")
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, help="where the server starts; default: its workspace")
     parser.add_argument("--cpu", type=float)
     parser.add_argument("--memory", type=int)
     parser.add_argument("--cgroup", type=Path)
@@ -29,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings(
         state=options.state,
         workspace=workspace,
+        folder=options.folder,
         limits=limits,
         cgroup=Cgroup(options.cgroup) if options.cgroup else None,
         port=_port(os.environ.get("JUPYTERHUB_SERVICE_URL", "")),
@@ -43,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         prepare_overlay(Path(os.environ["HOME"]))
 
-    return Supervisor(settings, options.command, helpers, prepare).run()
+    try:
+        return Supervisor(settings, options.command, helpers, prepare).run()
+    finally:
+        remove_safe_home(str(options.folder))
 
 
 def _port(url: str) -> int:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.safe_start import safe_environment
 from ..core.session import SessionPlan
-from .home import Home
+from .home import Home, safe_settings_folder
 from .leftovers import MARK
 from .limits import Enforcement
 from .overlay import jupyter_folder, overlay_folder, programs_folder
@@ -18,6 +19,8 @@ KEPT_ENVIRONMENT = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
 )
 """What a server inherits from the hub's environment: where things are, and nothing of the operator's."""
+
+_JUPYTER_SETTINGS = Path(__file__).parent / "static" / "jupyter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def environment(
         "PATH": os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)]),
         "VIRTUAL_ENV": str(overlay),
         "JUPYTER_PATH": str(jupyter_folder(home.root)),
-        "JUPYTER_CONFIG_PATH": str(Path(__file__).parent / "static" / "jupyter"),
+        "JUPYTER_CONFIG_PATH": str(_JUPYTER_SETTINGS),
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus)),
         "DEVPLATFORM_WORKSPACE": str(home.workspace),
         "DEVPLATFORM_HUB_ORIGIN": caller.origin,
@@ -61,16 +64,26 @@ def environment(
         "MLFLOW_TRACKING_TOKEN": caller.token,
         "MLFLOW_EXPERIMENT_NAME": f"people/{caller.name}",  # the MLflow service keeps this name for them
         **vscode,
+        **(_safe_environment(home) if plan.safe else {}),
     }
 
 
-def command(plan: SessionPlan, key: str, state: Path, enforcement: Enforcement, session_python: str) -> list[str]:
+def _safe_environment(home: Home) -> dict[str, str]:
+    settings = str(safe_settings_folder(home.root)), str(_JUPYTER_SETTINGS)
+    return safe_environment(str(home.root), str(home.workspace.parent), *settings)
+
+
+def command(
+    plan: SessionPlan, key: str, home: Home, state: Path, enforcement: Enforcement, session_python: str
+) -> list[str]:
     """The supervisor with the single-user server that it is to run; the hub adds the server's own arguments."""
     limits = ["--cpu", f"{plan.cpu:g}", "--memory", str(plan.memory)]
     cgroup = cgroup_of(enforcement, key)
     if cgroup is not None:
         limits += ["--cgroup", str(cgroup)]
-    supervisor = [session_python, "-m", "devplatform_hub.embedded.session", "--state", str(state), *limits, "--"]
+    # Jupyter and Python read what lies in the folder they start in.
+    folder = ["--state", str(state), "--folder", str(home.root if plan.safe else home.workspace)]
+    supervisor = [session_python, "-m", "devplatform_hub.embedded.session", *folder, *limits, "--"]
     root = ["--allow-root"] if os.geteuid() == 0 else []
     return [*supervisor, session_python, "-m", "jupyterhub.singleuser", *root]
 

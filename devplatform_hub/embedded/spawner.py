@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Unicode, default
 
+from ..answering import answers
+from ..core.diagnosis import full_disk
 from ..core.diagnosis.model import Ending
 from ..core.errors import PublicError
 from ..core.names import slug
@@ -23,7 +25,7 @@ from ..core.session import SessionPlan
 from ..spawning import ProfileSpawnerMixin, as_refusal
 from . import process_table
 from .editors import missing_editors, prepare_vscode
-from .home import Home, open_log, prepare_home, prepare_state
+from .home import Home, explain_home, make_safe_home, open_log, prepare_home, prepare_state, remove_safe_home
 from .limits import Cgroup, choose_enforcement
 from .machine import detect_capabilities
 from .session_launch import KEPT_ENVIRONMENT, Caller, cgroup_of, command, environment
@@ -49,8 +51,8 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
     _held_gpus: ClassVar[dict[str, list[int]]] = {}
     _session = Unicode()
     _started_ticks: int = 0
-    _note = Unicode(help="Why the last server ended by itself, in plain words.")
     _profile_name = Unicode()
+    _safe_home = Unicode(help="The temporary folder of a safe start.")
 
     def __init__(self, **kwargs: Any) -> None:
         self._progress = StartProgress()
@@ -80,14 +82,6 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         """This machine, measured now."""
         return detect_capabilities(self._missing_editors(), _enforcement().sentence)
 
-    def notice(self) -> str:
-        """Why the last server ended, unless its person asked for that."""
-        return f"Your last server: {self._note}" if self._note else ""
-
-    def note_stop(self, ending: Ending) -> None:
-        """Somebody else stopped it."""
-        self._note = f"{ending.message} {ending.hint}".strip()
-
     def _missing_editors(self) -> dict[Editor, str]:
         return missing_editors(self.code_server, self.node)
 
@@ -102,19 +96,20 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         """The address of the server, which listens already. Every refusal is the hub's own, whoever asked and how."""
         self._progress.begin()
         plan = self.plan_start()
+        self.db.commit()  # any request that is answered meanwhile would take back what is not
         self._progress.enter(Stage.WORKSPACE, plan)
         try:
             gpus = self._take_gpus(plan)
-            home = prepare_home(Path(self.data_folder), slug(self.user.name))
+            home = self._take_home(plan)
             state = prepare_state(Path(self.data_folder), self._key)
+            self._apply(plan, home, gpus)
             log = open_log(Path(self.data_folder), self._key)
         except PublicError as error:
-            self.report("server.start", "failed", error.code)
-            raise as_refusal(error) from None
+            remove_safe_home(self._safe_home)
+            raise self._as_failure(error) from None
         self._progress.enter(Stage.EDITOR, plan)
         try:
-            self._apply(plan, home, gpus)
-            self.cmd = command(plan, self._key, state, _enforcement(), self.session_python)
+            self.cmd = command(plan, self._key, home, state, _enforcement(), self.session_python)
             streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             self.popen_kwargs = {"cwd": str(home.root), **streams}
             address: tuple[str, int] = await super().start()
@@ -122,9 +117,9 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
             os.close(log)
         found = process_table.find(self.pid)
         self._started_ticks = found.started if found else 0
-        self.report("server.start", "allowed", plan.profile)
         self._progress.enter(Stage.ANSWER, plan)
-        await self._wait_until_listening(address)
+        await self._wait_until_it_answers(address)
+        self.report("server.start", "allowed", plan.why, profile=plan.profile)
         return address
 
     async def progress(self) -> AsyncIterator[dict[str, object]]:
@@ -132,8 +127,19 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         async for event in self._progress.follow(at_most=self.start_timeout):
             yield event
 
+    def _take_home(self, plan: SessionPlan) -> Home:
+        home = prepare_home(Path(self.data_folder), slug(self.user.name))
+        if plan.safe:
+            home = make_safe_home(home)
+            self._safe_home = str(home.root)
+        return home
+
     def _apply(self, plan: SessionPlan, home: Home, gpus: list[int]) -> None:
-        self._profile_name, self._note = plan.display_name, ""
+        try:
+            vscode = {} if self._missing_editors() else prepare_vscode(home, self.code_server, self.node)
+        except OSError as error:
+            raise explain_home(error) from None
+        self._profile_name, self._ended = plan.display_name, None
         self._session = secrets.token_hex(16)
         self.default_url = plan.default_url
         self.notebook_dir = str(home.workspace)
@@ -144,29 +150,36 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
             Caller(self.user.name, self.hub_origin, self.api_token, self._session),
             gpus=gpus,
             session_python=self.session_python,
-            vscode={} if self._missing_editors() else prepare_vscode(home.root, self.code_server, self.node),
+            vscode=vscode,
         )
 
-    async def _wait_until_listening(self, address: tuple[str, int]) -> None:
-        """Look often while the server loads: the hub's own waiting, which backs off, adds more than a second."""
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(*address)
-            except OSError:
-                if await self.poll() is not None:
-                    raise as_refusal(self._failed_start()) from None
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
+    async def _wait_until_it_answers(self, address: tuple[str, int]) -> None:
+        """Look often while the server loads: the hub's own waiting, which backs off, adds more than a second.
+
+        Listening is not enough: a server that finds its home full has listened for a moment when it ends.
+        """
+        url = f"http://{address[0]}:{address[1]}{self.server.base_url}api"
+        while not await answers(url):
+            if await self.poll() is not None:
+                raise self._as_failure(self._failed_start()) from None
+            await asyncio.sleep(0.05)
 
     def _failed_start(self) -> PublicError:
+        ended = self._ended
+        if ended and ended.code == full_disk.CODE:
+            return PublicError(full_disk.CANNOT_START, code=full_disk.CODE, hint=full_disk.HINT, status=507)
         return PublicError(
-            f"Your server ended while it was starting. {self._note}".strip(),
+            f"Your server ended while it was starting. {ended.message if ended else ''}".strip(),
             code="server-start-failed",
             hint="Try again; if it stays so, an administrator finds more in the log of your server.",
             status=503,
         )
+
+    def _as_failure(self, error: PublicError) -> Exception:
+        """The hub's own refusal of a start that failed; kept for the person's next visit, and in the audit."""
+        self._ended = Ending(error.code, f"It did not start. {error.message}", error.hint)
+        self.report("server.start", "failed", error.code)
+        return as_refusal(error)
 
     def _take_gpus(self, plan: SessionPlan) -> list[int]:
         wanted = plan.gpu.count if plan.gpu else 0
@@ -184,33 +197,32 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
 
     async def poll(self) -> int | None:
         """None while it runs, else its exit status; the reason is kept for the log and the person's next visit."""
-        session, resumed = self._session, self.proc is None
+        session, safe_home, resumed = self._session, self._safe_home, self.proc is None
         if resumed and self.pid and not self._is_same_process():
             self.pid = 0  # the hub was away, and the number belongs to somebody else now
         status: int | None = await super().poll()
         if status is None or not session:
             return status
-        ended = self._read_ended()
-        if ended is None:
-            self._note = "It was killed from outside."
-        else:
-            status, self._note = (ended[0] if resumed else status), ended[1]
-        left = await self._end_leftovers(session)
-        if self._note or left:
-            self.log.warning("Server %s ended. %s (%d processes were left)", self._log_name, self._note, left)
-        self.report("server.end", "allowed", self._note)
-        return status
+        code, reason = self._read_ended() or (status, "It was killed from outside.")
+        left = await self._end_leftovers(session, safe_home)
+        if reason or left:
+            self.log.warning("Server %s ended. %s (%d processes were left)", self._log_name, reason, left)
+        if reason:
+            self._ended = _ending(code, reason)
+        self.report("server.end", "allowed", reason)
+        return code if resumed else status
 
     async def stop(self, now: bool = False) -> None:
         """Stop it with everything it started; also what a killed supervisor left."""
-        session = self._session
+        session, safe_home = self._session, self._safe_home
         await super().stop(now=now)
         if session:
-            await self._end_leftovers(session)
+            await self._end_leftovers(session, safe_home)
 
-    async def _end_leftovers(self, session: str) -> int:
+    async def _end_leftovers(self, session: str, safe_home: str) -> int:
         """How many processes a supervisor left that was killed: none, where it could do its work."""
         count = await asyncio.to_thread(process_table.end_session, session)
+        await asyncio.to_thread(remove_safe_home, safe_home)
         path = cgroup_of(_enforcement(), self._key)
         if path is not None and path.exists():
             group = Cgroup(path)
@@ -250,7 +262,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
         self._session = state.get("session", "")
         self._started_ticks = state.get("started_ticks", 0)
         self._profile_name = state.get("profile_name", "")
-        self._note = state.get("ended", "")
+        self._safe_home = state.get("safe_home", "")
         if state.get("gpus"):
             self._held_gpus[self._key] = state["gpus"]
 
@@ -261,7 +273,7 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
             "session": self._session,
             "started_ticks": self._started_ticks,
             "profile_name": self._profile_name,
-            "ended": self._note,
+            "safe_home": self._safe_home,
             "gpus": self._held_gpus.get(self._key, []),
         }
         return state | {name: value for name, value in values.items() if value}
@@ -269,5 +281,12 @@ class EmbeddedSpawner(ProfileSpawnerMixin, LocalProcessSpawner):
     def clear_state(self) -> None:
         """Forget the process; why it ended and what was last chosen are for the next visit."""
         super().clear_state()
-        self._session, self._started_ticks, self._profile_name = "", 0, ""
+        self._session, self._started_ticks, self._profile_name, self._safe_home = "", 0, "", ""
         self._held_gpus.pop(self._key, None)
+
+
+def _ending(code: int, reason: str) -> Ending:
+    """What a supervisor left word of, for the person."""
+    if code == full_disk.NO_SPACE:
+        return Ending(full_disk.CODE, full_disk.ENDED, full_disk.HINT, code)
+    return Ending("ended", reason, "", code)

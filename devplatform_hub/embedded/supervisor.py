@@ -5,21 +5,23 @@ A supervisor's children do not outlive it: they get SIGTERM when it is gone, and
 (`process_table.end_session`). One thread, which waits for signals: nothing here can race, and forking is safe.
 """
 
+import errno
 import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.diagnosis.full_disk import ENDED, NO_SPACE, is_full
 from . import process_table
 from .limits import Cgroup, Limits, choose_cores, limit_this_process
 from .mounts import unmount_below
+from .own_log import log, log_since, log_size
 from .process_table import Process
 
 MEMORY_EXCEEDED = 137
@@ -36,13 +38,17 @@ _LONGEST_WAIT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a supervisor is told. `state` is a private folder in which it leaves word of how the server ended."""
+    """What a supervisor is told. `state` is a private folder in which it leaves word of how the server ended.
+
+    `folder` is where programs start, by default the workspace.
+    """
 
     state: Path
     workspace: Path
     limits: Limits | None = None
     cgroup: Cgroup | None = None
     port: int = 0
+    folder: Path | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +87,8 @@ class Supervisor:
     _next_watch: float = 0.0
     _kills: int = 0
     _lock: int | None = field(default=None)
+    _unprepared: OSError | None = None
+    _log_from: int = 0
 
     def run(self) -> int:
         """The exit status of the server (`MEMORY_EXCEEDED` when it was ended for that), with nothing left behind."""
@@ -88,9 +96,15 @@ class Supervisor:
         process_table.adopt_orphans()
         if self.settings.cgroup and self.settings.limits:
             self.settings.cgroup.create(self.settings.limits)
+        self._log_from = log_size()
         self._server = self._start(self.command, limited=True)
-        self.prepare()  # while the server loads: what a person needs only once it answers
-        self._serve()
+        try:
+            self.prepare()  # while the server loads: what a person needs only once it answers
+        except OSError as error:
+            log(f"The home of the server cannot be prepared: {error}")
+            self._unprepared = error
+        else:
+            self._serve()
         self._stop()
         return self._report()
 
@@ -123,7 +137,8 @@ class Supervisor:
                 limit_this_process(limits, cores)
 
         # preexec_fn is safe here: this process has one thread, always.
-        return subprocess.Popen(command, preexec_fn=in_child, start_new_session=True, cwd=self.settings.workspace)
+        folder = self.settings.folder or self.settings.workspace
+        return subprocess.Popen(command, preexec_fn=in_child, start_new_session=True, cwd=folder)
 
     def _start_helper_when_due(self, helper: Helper, now: float) -> None:
         if helper.process is None and helper.due is not None and now >= helper.due:
@@ -134,10 +149,8 @@ class Supervisor:
         """Whether our helpers serve the workspace: a second server of the same person leaves it to the first."""
         if self._lock is not None:
             return True
-        # Beside the workspace, not in it, and released by the kernel however this process ends.
-        descriptor = os.open(
-            self.settings.workspace.parent / ".workspace.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600
-        )
+        # The folder itself, since a full disk takes no file; released by the kernel however this process ends.
+        descriptor = os.open(self.settings.workspace.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -246,6 +259,12 @@ class Supervisor:
             code, reason = MEMORY_EXCEEDED, self.settings.limits.memory_reason
         elif self._asked:
             code, reason = 0, ""
+        elif self._unprepared is not None:
+            is_room = self._unprepared.errno not in (errno.ENOSPC, errno.EDQUOT)
+            code, reason = 1, f"Its home could not be prepared: {self._unprepared.strerror}."
+            code, reason = (code, reason) if is_room else (NO_SPACE, ENDED)
+        elif self._status not in (0, None) and is_full(self._status, log_since(self._log_from)):
+            code, reason = NO_SPACE, ENDED
         elif self._kills and self._status not in (0, None) and self.settings.limits:
             code, reason = MEMORY_EXCEEDED, self.settings.limits.memory_reason
         else:
@@ -257,12 +276,6 @@ class Supervisor:
             log(reason)
         write_privately(self.settings.state / ENDED_FILE, json.dumps({"code": code, "reason": reason}))
         return code
-
-
-def log(text: str) -> None:
-    """One line in the server's log."""
-    sys.stderr.write(f"[session {time.strftime('%Y-%m-%d %H:%M:%S')}] {text}\n")
-    sys.stderr.flush()
 
 
 def write_privately(path: Path, text: str) -> None:

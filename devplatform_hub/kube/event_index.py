@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..core.diagnosis.events import written
 from . import Json
 
 Key = tuple[str, str, str]
 """Namespace, kind and name of the object that an event is about."""
 
 KINDS = frozenset({"Pod", "PersistentVolumeClaim"})
-_LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +174,7 @@ def key_of(event: Json) -> Key | None:
 
 
 def _kept(event: Json) -> KeptEvent:
-    metadata, about = event["metadata"], event["involvedObject"]
-    series, source = event.get("series") or {}, event.get("source") or {}
-    created = metadata.get("creationTimestamp") or ""
-    last = event.get("lastTimestamp") or series.get("lastObservedTime") or event.get("eventTime") or created
+    metadata, about, found = event["metadata"], event["involvedObject"], written(event)
     version = metadata["resourceVersion"]
     return KeptEvent(
         uid=metadata["uid"],
@@ -186,14 +183,14 @@ def _kept(event: Json) -> KeptEvent:
         about_uid=sys.intern(about.get("uid") or ""),
         field_path=sys.intern(about["fieldPath"]) if about.get("fieldPath") else None,
         type=sys.intern(event.get("type") or ""),
-        reason=sys.intern(event.get("reason") or ""),
-        message=(event.get("message") or "")[:_LONGEST_MESSAGE],
-        count=event.get("count") or series.get("count") or 1,
-        first=event.get("firstTimestamp") or event.get("eventTime") or created,
-        last=last,
-        created=created,
-        component=sys.intern(event.get("reportingComponent") or source.get("component") or ""),
-        host=sys.intern(source.get("host") or ""),
+        reason=sys.intern(found.reason),
+        message=found.message,
+        count=found.count,
+        first=found.first,
+        last=found.last,
+        created=metadata.get("creationTimestamp") or "",
+        component=sys.intern(found.component),
+        host=sys.intern((event.get("source") or {}).get("host") or ""),
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.cluster import Bucket, ClusterSettings, FuseTuning
+from ..core.cluster_quantities import quantity
 from ..core.names import PEOPLE
-from .quantities import quantity
 
 DRIVER = "gcsfuse.csi.storage.gke.io"
 _ANNOTATION = "gke-gcsfuse/"

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ..core.cluster import GpuNode, GpuSharing
+from ..core.cluster_quantities import quantity
 from ..core.profiles import Gpu
-from .quantities import quantity
 
 ACCELERATOR = "cloud.google.com/gke-accelerator"
 DRIVER = "cloud.google.com/gke-gpu-driver-version"

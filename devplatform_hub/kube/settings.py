@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.cluster import HOME as HOME_PATH
 from ..core.cluster import GpuNode, Placement
+from ..core.cluster_quantities import quantity
 from ..core.names import PEOPLE
 from ..core.session import SessionPlan
 from .gcsfuse import fuse_mounts
@@ -20,7 +21,7 @@ from .placing import (
     queue_toleration,
     required_affinity,
 )
-from .quantities import quantity
+from .safe_start import FOLDER, SafeParts, safe_parts, safe_pod_environment
 from .storage import DEFAULT_SIZE, HOME, HOME_VOLUME, backup_labels
 
 DECIDED: tuple[str, ...] = (
@@ -39,7 +40,10 @@ DECIDED: tuple[str, ...] = (
     "volume_mounts",
     "extra_annotations",
     "extra_labels",
+    "extra_container_config",
     "extra_pod_config",
+    "notebook_dir",
+    "working_dir",
     "storage_capacity",
     "storage_class",
     "storage_extra_labels",
@@ -100,7 +104,10 @@ def pod_settings(
         "tolerations": _extended(configured.traits.get("tolerations"), _tolerations(plan, placement)),
         "node_affinity_required": required_affinity(configured.traits.get("node_affinity_required") or [], placement),
         "extra_labels": {**configured.mapping("extra_labels"), **escaped(queue)},
+        "extra_container_config": _container_config(configured.mapping("extra_container_config")),
         "extra_pod_config": _pod_config(configured.mapping("extra_pod_config"), node, placement),
+        "notebook_dir": _folder(configured) if plan.safe else configured.text("notebook_dir", ""),
+        "working_dir": FOLDER if plan.safe else configured.traits.get("working_dir"),
         "storage_capacity": capacity or configured.text("storage_capacity", quantity(DEFAULT_SIZE)),
         "storage_class": disk_class or configured.traits.get("storage_class"),
         "storage_extra_labels": {
@@ -109,6 +116,12 @@ def pod_settings(
         },
         **_volumes(plan, configured, node, prefix),
     }
+
+
+def pod_environment(plan: SessionPlan, configured: Configured) -> dict[str, str]:
+    """The variables that the plan gives a pod, as they are written. Those of a safe start are above a profile's."""
+    environment = dict(plan.environment)
+    return environment | (safe_pod_environment(_home(configured), environment) if plan.safe else {})
 
 
 def escaped(value: Any) -> Any:
@@ -132,13 +145,15 @@ def _tolerations(plan: SessionPlan, placement: Placement | None) -> dict[str, di
 
 def _volumes(plan: SessionPlan, configured: Configured, node: GpuNode, prefix: str) -> dict[str, Any]:
     """The traits of volumes, mounts and annotations."""
-    home = configured.text("home_path", HOME_PATH).rstrip("/")
+    home = _home(configured)
     workspace = f"{home}/workspace"
     uid, gid = configured.number("uid", _UID), configured.number("gid", _GID)
     buckets = fuse_mounts(plan.cluster, workspace=workspace, prefix=prefix, uid=uid, gid=gid)
     of_objects = object_mounts(plan.cluster.mounts or ())
-    volumes = escaped({**buckets.volumes, **of_objects[0]})
-    mounts = escaped({**buckets.mounts, **of_objects[1]})
+    safe = safe_parts(f"{_OURS}safe-start") if plan.safe else SafeParts()
+    volumes = escaped({**buckets.volumes, **of_objects[0], **safe.volumes})
+    mounts = escaped({**buckets.mounts, **of_objects[1], **safe.mounts})
+    annotations = escaped({**buckets.annotations, **safe.annotations})
     if plan.cluster.shared_memory and not needs_host_ipc(node):
         volume, mount = shared_memory(plan.cluster.shared_memory)
         volumes[volume["name"]], mounts[mount["name"]] = volume, mount
@@ -147,8 +162,18 @@ def _volumes(plan: SessionPlan, configured: Configured, node: GpuNode, prefix: s
     return {
         "volumes": _extended(configured.traits.get("volumes"), volumes),
         "volume_mounts": _extended(configured.traits.get("volume_mounts"), mounts),
-        "extra_annotations": {**configured.mapping("extra_annotations"), **escaped(buckets.annotations)},
+        "extra_annotations": {**configured.mapping("extra_annotations"), **annotations},
     }
+
+
+def _home(configured: Configured) -> str:
+    return configured.text("home_path", HOME_PATH).rstrip("/")
+
+
+def _folder(configured: Configured) -> str:
+    """The folder that a safe start shows: the one of every start, which must not follow HOME and the working folder."""
+    given = configured.text("notebook_dir", "~")
+    return escaped(_home(configured)) + given[1:] if given == "~" or given.startswith("~/") else given
 
 
 def _is_mounted(configured: Configured, path: str) -> bool:
@@ -159,6 +184,13 @@ def _is_mounted(configured: Configured, path: str) -> bool:
         for mount in (mounts.values() if isinstance(mounts, Mapping) else mounts)
     ]
     return path in [str(found).rstrip("/") for found in paths]
+
+
+def _container_config(config: dict[str, Any]) -> dict[str, Any]:
+    # Where a program leaves no message of its own, its last lines are the message: they say why it ended.
+    if not {"terminationMessagePolicy", "termination_message_policy"} & config.keys():
+        config["terminationMessagePolicy"] = "FallbackToLogsOnError"
+    return config
 
 
 def _pod_config(config: dict[str, Any], node: GpuNode, placement: Placement | None) -> dict[str, Any]:

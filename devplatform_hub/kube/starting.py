@@ -25,6 +25,8 @@ _TICK = 2.0
 """So often a start is looked at again when nothing changes: some causes count only after a while."""
 CONTAINER = "notebook"
 """KubeSpawner's name for the container that is the server."""
+_LOOK = 0.2
+"""So often a server that runs and does not answer yet is asked."""
 _log = logging.getLogger("devplatform.start")
 
 
@@ -135,25 +137,29 @@ class Sight:
         events = self.events.revision(self.namespace, name, claims=self.claims) if self.events else 0
         return self.pods.revision(f"{self.namespace}/{name}"), events
 
-    async def change(self, name: str, seen: tuple[int, int]) -> None:
-        """Until the pod or the events change, or a tick has passed."""
+    async def change(self, name: str, seen: tuple[int, int], within: float) -> None:
+        """Until the pod or the events change, or so many seconds have passed."""
         awaited = [self.pods.awaited(f"{self.namespace}/{name}", seen[0])]
         if self.events:
             awaited.append(self.events.awaited(self.namespace, name, seen[1], claims=self.claims))
-        await any_change(_TICK, *awaited)
+        await any_change(within, *awaited)
 
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """What a start does in the cluster. `create` makes the pod of a placement, `created` what belongs to it."""
+    """What a start does in the cluster. `create` makes the pod of a placement, `created` what belongs to it.
+
+    `answers` says whether the server in a pod that runs can be left to the hub's own waiting.
+    """
 
     create: Callable[[Placement | None], Awaitable[Json]]
     remove: Callable[[], Awaitable[None]]
     created: Callable[[Json], Awaitable[None]]
+    answers: Callable[[Json], Awaitable[bool]]
 
 
 async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
-    """The pod whose container runs. Raises `StartFailed` as soon as a cause is known that cannot heal.
+    """The pod whose server answers. Raises `StartFailed` as soon as a cause is known that cannot heal.
 
     Where a place has no room and another is left, the pod is taken away and made anew at the next one.
     """
@@ -161,7 +167,7 @@ async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
         pod = await cluster.create(story.placement)
         await cluster.created(pod)
         name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        failed = await follow_pod(story, sight, name, uid)
+        failed = await follow_pod(story, sight, name, uid, cluster.answers)
         if isinstance(failed, dict):
             return failed
         if story.is_last or not failed.no_capacity:
@@ -172,14 +178,20 @@ async def start_pod(story: Story, cluster: Pods, sight: Sight) -> Json:
         story.index += 1
 
 
-async def follow_pod(story: Story, sight: Sight, name: str, uid: str) -> Json | Finding:
-    """The pod once its container runs, or what ended the hope for it at this place."""
+async def follow_pod(
+    story: Story, sight: Sight, name: str, uid: str, answers: Callable[[Json], Awaitable[bool]]
+) -> Json | Finding:
+    """The pod once its server answers, or what ended the hope for it at this place.
+
+    A container that runs is not enough: a server that finds its disk full runs for some seconds before it says so.
+    """
     shown = False
     while True:
         seen = sight.revision(name)
         pod = sight.pod(name, uid)
         shown = shown or pod is not None
-        if pod is not None and is_running(pod):
+        is_up = pod is not None and is_running(pod)
+        if pod is not None and is_up and await answers(pod):
             story.find((), time.monotonic())
             return pod
         if pod is None and shown:
@@ -191,7 +203,7 @@ async def follow_pod(story: Story, sight: Sight, name: str, uid: str) -> Json | 
                 return finding
         if late := story.overdue(time.monotonic()):
             return late
-        await sight.change(name, seen)
+        await sight.change(name, seen, _LOOK if is_up else _TICK)
 
 
 def is_running(pod: Json) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.cluster_quantities import parse_quantity, quantity
 from ..core.quantities import format_size
-from .quantities import parse_quantity, quantity
 
 DEFAULT_SIZE = 10 * 2**30
 HOME_VOLUME = "devplatform-home"

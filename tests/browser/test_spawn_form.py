@@ -1,14 +1,18 @@
 """The page to choose from, in the started product: by keyboard, with fifty profiles, without JavaScript, refused."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import keep
-from tests.browser.test_journey import sign_in
-from tests.integration.product import Product
+from tests.browser.conftest import WIDTHS, keep
+from tests.browser.test_journey import sign_in, wait_for
+from tests.integration.product import Product, Visitor
+from tests.lab.small_disks import fill_with_ballast, small_disk
 
 pytestmark = pytest.mark.lab("chromium", "proxy", "session", "mlflow")
 
@@ -85,3 +89,64 @@ def test_works_without_javascript(browser: Browser, product: Product) -> None:
     assert server["user_options"] == {"profile": "standard", "editor": "jupyterlab", "options": {}}
     product.stop_server(alice)
     context.close()
+
+
+@pytest.fixture
+def full_home(product: Product) -> Iterator[Path]:
+    """Bob's home, without room for a server."""
+    with small_disk(product.data / "people" / "bob", 8 * 2**20) as home:
+        (home / "workspace").mkdir(mode=0o700)
+        fill_with_ballast(home / "workspace" / "large.bin")
+        yield home
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(WIDTHS))
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_offers_a_safe_start_after_a_full_disk(
+    browser: Browser, product: Product, full_home: Path, size: str, theme: str, script: bool
+) -> None:
+    """By keyboard, without JavaScript too: from the start that failed to a server that writes elsewhere."""
+    width, height = WIDTHS[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if theme == "dark" else "light",
+        java_script_enabled=script,
+    )
+    page = context.new_page()
+    sign_in(page, product, "bob")
+    bob = product.sign_in("bob")
+    assert bob.api("POST", "/users/bob/server", {"profile": "standard"}).status_code == 507
+    page.goto(f"{product.origin}/hub/home")
+    keep(page, f"home-full-{theme}")
+    page.get_by_role("link", name="Choose a safe start").click()
+    box = page.get_by_role("checkbox", name="Safe start")
+    expect(page.get_by_text("Your home disk is full, so your server cannot start.")).to_be_visible()
+    expect(box).not_to_be_checked()
+    expect(box).to_have_accessible_description(re.compile("^Your profile as always, but nothing has to be written"))
+    keep(page, f"spawn-full-{theme}")
+    box.focus()
+    page.keyboard.press("Space")
+    expect(box).to_be_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/hub/spawn/" not in url, timeout=90_000)
+    wait_for("a server", lambda: server_of(bob).get("ready", False), 90)
+    page.goto(f"{product.origin}/hub/home")
+    expect(page.get_by_text("This is a safe start.")).to_be_visible()
+    keep(page, f"home-safe-{theme}")
+    product.stop_server(bob)
+    (full_home / "workspace" / "large.bin").unlink()
+    page.goto(f"{product.origin}/hub/spawn")
+    expect(box).to_be_hidden()
+    page.get_by_text("If your server does not start").focus()
+    page.keyboard.press("Enter")
+    expect(box).to_be_visible()
+    expect(box).not_to_be_checked()
+    page.get_by_text("If your server does not start").scroll_into_view_if_needed()
+    keep(page, f"spawn-folded-{theme}")
+    context.close()
+
+
+def server_of(visitor: Visitor) -> dict[str, Any]:
+    """The hub's model of this person's server."""
+    return dict(visitor.api("GET", f"/users/{visitor.name}").json()["servers"].get("", {}))

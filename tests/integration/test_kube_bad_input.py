@@ -38,7 +38,7 @@ profiles:
 """
 INVALID = "session-options-invalid"
 ALL = (
-    "There are profile (standard, other), editor (jupyterlab, vscode) and options of standard (size: small, big). "
+    "There are profile (standard, other), editor (jupyterlab, vscode), options of standard (size: small, big) and safe (true, false). "
     f"[{INVALID}]"
 )
 SCRIPT = "<script>alert(1)</script>"

@@ -33,6 +33,7 @@ profiles:
         - {{name: spot, spot: true}}
         - {{name: on-demand}}
   - {{name: roomy, cpu: 100m, memory: 100M, cluster: {{storage: {{size: 20G}}}}}}
+  - {{name: full, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.DISK_FULL}"}}}}
   - {{name: large, cpu: 100m, memory: 900M}}
   - {{name: slow, cpu: 100m, memory: 100M, cluster: {{image: "{simulated_failures.SLOW}"}}}}
 """
@@ -116,6 +117,47 @@ def test_the_reason_of_an_end_is_kept(hub: ClusterHub, profile: str, code: str, 
     for path in ("/hub/home", "/hub/spawn/alice"):
         page = visitor.get(path)
         assert (page.status_code, says in page.text) == (200, True), (path, page.text[:2000])
+
+
+def test_a_full_home_is_told_and_a_safe_start_comes_up(hub: ClusterHub) -> None:
+    """From the last words of a server that ran for a moment to the offer, and to a pod that writes elsewhere."""
+    begun = time.monotonic()
+    status, answer = hub.api("POST", "/users/alice/server", {"profile": "full"})
+    said = str(list(hub.progress("alice"))[-1]["message"]) if status == 202 else str(answer["message"])
+    assert time.monotonic() - begun < 15
+    full = "Your home disk is full, so your server cannot start."
+    assert (full in said, "[disk-full]" in said) == (True, True), said
+    hub.restart()
+    visitor = Visitor.signed_in(hub.origin, "alice")
+    page = visitor.get("/hub/spawn/alice").text
+    assert (full in page, 'name="safe" value="true"' in page, "<details" in page) == (True, True, False)
+    assert '<a class="alert-link" href="/hub/spawn/alice">Choose a safe start</a>' in visitor.get("/hub/home").text
+
+    status, answer = hub.api("POST", "/users/alice/server", {"profile": "full", "safe": True})
+    assert status == 202, answer
+    told = [str(event["message"]) for event in hub.progress("alice")]
+    assert any(line.startswith("This is a safe start: your files are in their usual place") for line in told), told
+    assert hub.server("alice")["ready"]
+    made = hub.pod_of("alice")["spec"]
+    container = made["containers"][0]
+    env = {one["name"]: one.get("value") for one in container["env"]}
+    assert (env["HOME"], env["JUPYTERHUB_ROOT_DIR"], container["workingDir"]) == (
+        "/tmp/safe-start",
+        "/home/jovyan",
+        "/tmp/safe-start",
+    )
+    assert {"name": "devplatform-safe-start", "emptyDir": {"sizeLimit": "1Gi"}} in made["volumes"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert (mounts["/tmp/safe-start"], mounts["/home/jovyan"]) == ("devplatform-safe-start", "devplatform-home")
+    hub.restart()
+    assert "This is a safe start. Your files are in their usual place" in home_page(hub, "alice")
+
+    hub.stop_server("alice")
+    status, answer = hub.api("POST", "/users/alice/server")  # as it was last time
+    assert hub.wait(lambda: hub.pod_of("alice"), 20, "the pod")["spec"]["containers"][0].get("workingDir") is None
+    hub.wait(lambda: not hub.pods(), 30, "the end of that start")
+    starts = [(one["outcome"], one["why"]) for one in hub.audit() if one["action"] == "server.start"]
+    assert starts == [("failed", "disk-full"), ("allowed", "full, safe start"), ("failed", "disk-full")]
 
 
 def home_page(hub: ClusterHub, user: str) -> str:

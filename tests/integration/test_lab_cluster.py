@@ -204,6 +204,13 @@ def test_a_killed_api_server_comes_back_with_everything(tmp_path: Path) -> None:
             id="a program that ends at once",
         ),
         pytest.param(
+            failures.DISK_FULL,
+            ["Started", "Killing"],
+            "Failed",
+            {"terminated": {"reason": "Error", "exitCode": 1, "message": failures.LAST_WORDS}},
+            id="a home that is full",
+        ),
+        pytest.param(
             failures.OUT_OF_MEMORY,
             ["Started", "Killing"],
             "Failed",

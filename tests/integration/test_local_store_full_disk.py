@@ -1,7 +1,6 @@
 """A disk that is really full: one clear error, nothing half written, everything before it intact, and on it goes."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from devplatform_versions.local.store import LocalVersionStore
 from devplatform_versions.model import Version
 from devplatform_versions.ports import StoreUnavailable
 from tests.contracts.version_stores import LocalUnderTest, content, opened
+from tests.lab.small_disks import fill_with_ballast, small_disk
 
 from .test_local_store_crash import check_folder
 
@@ -18,19 +18,10 @@ SIZE = 8 * 2**20
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB. Mounting one takes root, as in a container."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", str(folder)], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    with small_disk(tmp_path / "disk", SIZE) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 async def fill(kit: LocalUnderTest, size: int) -> dict[int, tuple[Version, bytes]]:
@@ -48,23 +39,13 @@ async def fill(kit: LocalUnderTest, size: int) -> dict[int, tuple[Version, bytes
     return kept
 
 
-def fill_with_ballast(path: Path) -> None:
-    """Take every free page of the disk."""
-    with path.open("wb", buffering=0) as file:
-        while True:
-            try:
-                file.write(bytes(4096))
-            except OSError:
-                return
-
-
 @pytest.mark.parametrize("size", [pytest.param(20_000, id="small files"), pytest.param(300_000, id="large files")])
-async def test_a_full_disk_loses_nothing(small_disk: Path, size: int) -> None:
+async def test_a_full_disk_loses_nothing(disk: Path, size: int) -> None:
     """Saving fails with a sentence; reading goes on; after room is made saving goes on, also after a restart."""
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(600_000))
-    async with opened("local", small_disk) as kit:
-        root = small_disk / "versions"
+    async with opened("local", disk) as kit:
+        root = disk / "versions"
         kept = await fill(kit, size)
         assert len(kept) > 5
         for _ in range(3):
@@ -84,11 +65,11 @@ async def test_a_full_disk_loses_nothing(small_disk: Path, size: int) -> None:
         await kit.open()
 
 
-async def test_a_full_disk_at_the_start_is_one_sentence(small_disk: Path) -> None:
+async def test_a_full_disk_at_the_start_is_one_sentence(disk: Path) -> None:
     """A store that cannot be made says why, and is made when there is room."""
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     fill_with_ballast(ballast)
-    store = LocalVersionStore(root=str(small_disk / "versions"))
+    store = LocalVersionStore(root=str(disk / "versions"))
     with pytest.raises(StoreUnavailable, match=r"could not open .*disk is full\.$"):
         await store.open()
     ballast.unlink()

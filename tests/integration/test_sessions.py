@@ -147,7 +147,7 @@ def test_a_server_that_uses_too_much_in_many_processes_ends_with_the_reason(hub:
     reason = "It ended because it used more memory than its 500 MB."
     assert reason in hub.log
     _, model = hub.call("GET", "/hub/api/users/alice?include_stopped_servers=1")
-    assert model["servers"][""]["state"]["ended"] == reason
+    assert model["servers"][""]["state"]["devplatform_ended"]["message"] == reason
 
 
 def test_nothing_is_left_after_a_stop(hub: RealHub, alice: str) -> None:

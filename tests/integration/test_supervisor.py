@@ -24,7 +24,9 @@ limits = Limits(1, {memory}) if {memory} else None
 python = [sys.executable, "-c"]
 helpers = [Helper("The helper", [*python, {helper!r}])] if {helper!r} else []
 settings = Settings(folder / "state", folder / "home" / "workspace", limits)
-sys.exit(Supervisor(settings, [*python, {server!r}], helpers).run())
+def prepare():
+    {prepare}
+sys.exit(Supervisor(settings, [*python, {server!r}], helpers, prepare).run())
 """
 _NOTE = "import os, signal, sys, time\ndef note(t):\n    open({file!r}, 'a').write(t + '\\n')\n"
 _UNTIL_ASKED = "signal.signal(15, lambda *_: (note('{name} asked'), sys.exit(0)))\nnote('{name} up')\ntime.sleep(60)\n"
@@ -40,10 +42,13 @@ class Session:
         self.supervisors: list[subprocess.Popen[bytes]] = []
         self.note = _NOTE.format(file=str(folder / "notes"))
 
-    def start(self, server: str, helper: str = "", memory: int = 0) -> "subprocess.Popen[bytes]":
+    def start(self, server: str, helper: str = "", memory: int = 0, prepare: str = "pass") -> "subprocess.Popen[bytes]":
         server, helper = (self.note + textwrap.dedent(code) if code else "" for code in (server, helper))
-        program = _PROGRAM.format(folder=str(self.folder), server=server, helper=helper, memory=memory)
-        self.supervisor = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+        program = _PROGRAM.format(folder=str(self.folder), server=server, helper=helper, memory=memory, prepare=prepare)
+        with (self.folder / "log").open("ab") as log:  # as the hub gives it, with what was said before in it
+            log.write(b"OSError: [Errno 28] No space left on device\n")
+            log.flush()
+            self.supervisor = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=log)
         self.supervisors.append(self.supervisor)
         return self.supervisor
 
@@ -111,12 +116,37 @@ def test_a_helper_that_dies_is_started_again(session: Session) -> None:
         pytest.param("sys.exit(3)", 3, "Its server program ended with status 3.", id="a failure"),
         pytest.param("os.kill(os.getpid(), 9)", 137, "Its server program was ended by SIGKILL.", id="a kill"),
         pytest.param("sys.exit(0)", 0, "It was shut down from inside.", id="the person's own shutdown"),
+        pytest.param(
+            "raise OSError(28, 'No space left on device')", 28, "It ended because its home disk is full.", id="no room"
+        ),
+        pytest.param(
+            "sys.stderr.write('No space left on device' + 5000 * '.'); sys.exit(1)",
+            1,
+            "Its server program ended with status 1.",
+            id="no room, long before",
+        ),
     ],
 )
 def test_a_server_that_ends_by_itself_leaves_the_reason(session: Session, server: str, code: int, reason: str) -> None:
     """In words, for the log and the person's next visit."""
     assert session.start(server).wait(10) == code
     assert session.ended == {"code": code, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        pytest.param("28, 'No space left'", 28, "It ended because its home disk is full.", id="full"),
+        pytest.param("122, 'Quota'", 28, "It ended because its home disk is full.", id="over its quota"),
+        pytest.param("30, 'Read-only'", 1, "Its home could not be prepared: Read-only.", id="something else"),
+    ],
+)
+def test_a_home_that_cannot_be_prepared_is_the_reason(session: Session, error: str, code: int, reason: str) -> None:
+    """The server, which is starting already, is ended in order."""
+    supervisor = session.start(_UNTIL_ASKED.format(name="server"), prepare=f"raise OSError({error})")
+    assert supervisor.wait(10) == code
+    assert session.ended == {"code": code, "reason": reason}
+    assert session.family() == []
 
 
 def test_too_much_memory_ends_the_whole_family(session: Session) -> None:

@@ -17,6 +17,8 @@ UNMOUNTABLE = "registry.test/unmountable:1"
 CRASHING = "registry.test/crashing:1"
 OUT_OF_MEMORY = "registry.test/out-of-memory:1"
 EVICTED = "registry.test/evicted:1"
+DISK_FULL = "registry.test/disk-full:1"
+"""Its server finds the home full; where the pod is a safe start it runs, as it would."""
 
 _NOW = "@now"
 SLOW_SECONDS = 3.0
@@ -33,14 +35,16 @@ class Step:
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
+    address: str = "127.0.0.1"
 
 
 def _waiting(reason: str, message: str = "") -> Json:
     return {"waiting": {"reason": reason, "message": message}}
 
 
-def _terminated(reason: str, code: int) -> Json:
-    return {"terminated": {"reason": reason, "exitCode": code, "startedAt": _NOW, "finishedAt": _NOW}}
+def _terminated(reason: str, code: int, message: str = "") -> Json:
+    ended = {"reason": reason, "exitCode": code, "startedAt": _NOW, "finishedAt": _NOW}
+    return {"terminated": ended | ({"message": message} if message else {})}
 
 
 def _pull(image: str, why: str) -> tuple[Step, ...]:
@@ -67,7 +71,16 @@ _DENIED = (
 _NO_DISK = 'MountVolume.SetUp failed for volume "home" : rpc error: code = Internal desc = mount failed: exit status 32'
 _LOW_MEMORY = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 51Mi. "
 
+# The last 2,048 bytes of a real server's log on a full disk, which is what the kubelet keeps.
+LAST_WORDS = (
+    "[I ServerApp] Jupyter Server 2.21.1 is running at:\n"
+    "Traceback (most recent call last):\n"
+    + 24 * '  File "/opt/conda/lib/python3.11/site-packages/jupyter_server/serverapp.py", line 3149, in start\n'
+    + "OSError: [Errno 28] No space left on device\n"
+)[-2048:]
+
 _STEP = "devplatform.test/step"
+_SAFE = '.metadata.annotations["devplatform.io/safe-start"]'
 _MARK = f'.status.conditions.[] | select( .type == "{_STEP}" ) | .reason'
 
 BEHAVIOURS: dict[str, tuple[Step, ...]] = {
@@ -90,6 +103,17 @@ BEHAVIOURS: dict[str, tuple[Step, ...]] = {
     CRASHING: (
         Step(_waiting("ContainerCreating"), ("Normal", "Started", "Started container notebook")),
         Step(_terminated("Error", 1), ("Normal", "Killing", "Stopping container"), after=0.3, phase="Failed"),
+    ),
+    # It listens and ends before it answers: nothing is at this address.
+    DISK_FULL: (
+        Step(_RUNNING.state, ("Normal", "Started", "Started container notebook"), phase="Running", address="127.0.0.2"),
+        Step(
+            _terminated("Error", 1, LAST_WORDS),
+            ("Normal", "Killing", "Stopping container"),
+            after=1.5,
+            phase="Failed",
+            address="127.0.0.2",
+        ),
     ),
     OUT_OF_MEMORY: (
         _RUNNING,
@@ -115,10 +139,17 @@ BEHAVIOURS: dict[str, tuple[Step, ...]] = {
 
 
 def stages() -> list[Json]:
-    """kwok's configuration of all of them."""
-    return [
+    """kwok's configuration of all of them. A safe start does not care for the disk that is full."""
+    found = [
         _stage(image, number, step) for image, steps in BEHAVIOURS.items() for number, step in enumerate(steps, start=1)
     ]
+    safe = _stage(DISK_FULL, 1, _RUNNING)
+    safe["metadata"]["name"] = "pod-disk-full-safe"
+    for stage in found:
+        if stage["metadata"]["name"].startswith("pod-disk-full-"):
+            stage["spec"]["selector"]["matchExpressions"].append({"key": _SAFE, "operator": "DoesNotExist"})
+    safe["spec"]["selector"]["matchExpressions"].append({"key": _SAFE, "operator": "Exists"})
+    return [*found, safe]
 
 
 def _stage(image: str, number: int, step: Step) -> Json:
@@ -153,8 +184,8 @@ def _template(step: Step, number: int) -> str:
     ready = "running" in step.state
     status = {
         "phase": step.phase,
-        "podIP": "127.0.0.1",
-        "podIPs": [{"ip": "127.0.0.1"}],
+        "podIP": step.address,
+        "podIPs": [{"ip": step.address}],
         "conditions": [
             *({"type": name, "status": str(ready)} for name in ("Ready", "ContainersReady")),
             {"type": _STEP, "status": "True", "reason": f"step-{number}"},

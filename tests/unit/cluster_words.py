@@ -5,6 +5,32 @@ from typing import Any
 
 Json = dict[str, Any]
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+SINGLE_USER_LOG = """\
+[I 2026-11-25 16:11:49.054 ServerApp] nbdime | extension was successfully loaded.
+[I 2026-11-25 16:11:49.059 ServerApp] Serving notebooks from local directory: /home/jovyan
+[I 2026-11-25 16:11:49.059 ServerApp] Jupyter Server 2.21.1 is running at:
+[I 2026-11-25 16:11:49.060 ServerApp] Use Control-C to stop this server and shut down all kernels.
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "<frozen runpy>", line 198, in _run_module_as_main
+  File "<frozen runpy>", line 88, in _run_code
+  File "/opt/conda/lib/python3.11/site-packages/jupyterhub/singleuser/__main__.py", line 4, in <module>
+    main()
+  File "/opt/conda/lib/python3.11/site-packages/jupyter_server/extension/application.py", line 635, in launch_instance
+    serverapp.start()
+  File "/opt/conda/lib/python3.11/site-packages/jupyter_server/serverapp.py", line 3264, in start
+    self.start_app()
+  File "/opt/conda/lib/python3.11/site-packages/jupyter_server/serverapp.py", line 3149, in start_app
+    self.write_browser_open_files()
+  File "/opt/conda/lib/python3.11/site-packages/jupyter_server/serverapp.py", line 3016, in write_browser_open_files
+    self.write_browser_open_file()
+  File "/opt/conda/lib/python3.11/site-packages/jupyter_server/serverapp.py", line 3039, in write_browser_open_file
+    with open(self.browser_open_file, "w", encoding="utf-8") as f:
+OSError: [Errno 28] No space left on device
+"""
+"""What the real server says last on a home that is full: what the kubelet keeps of its log as the message."""
 
 
 def event(reason: str, message: str, ago: float = 1, *, first: float | None = None, count: int = 1) -> Json:

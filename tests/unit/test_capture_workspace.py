@@ -7,6 +7,7 @@ import pytest
 
 from devplatform_versions.capture import workspace as module
 from devplatform_versions.capture.ignore import IgnoreRules
+from devplatform_versions.capture.state_folder import state_folder
 from devplatform_versions.capture.walk import File, Folder, Refused, walk
 from devplatform_versions.capture.workspace import NotRegular, Stamp, Unsteady, Workspace
 
@@ -163,3 +164,9 @@ def test_a_walk_finds_files_and_says_what_it_refuses(root: Path) -> None:
         "odd": True,
     }
     assert sorted(item.path for item in found if isinstance(item, Refused)) == ["odd/\\udcff", "two\\nlines"]
+
+
+def test_the_agents_state_is_in_the_workspace_unless_it_must_not_be(tmp_path: Path) -> None:
+    """A safe start names another folder."""
+    assert state_folder(tmp_path, {}) == tmp_path / ".devplatform"
+    assert state_folder(tmp_path, {"DEVPLATFORM_STATE": "/tmp/x"}) == Path("/tmp/x")

@@ -5,8 +5,10 @@ import pytest
 from devplatform_hub.core.diagnosis.ending import diagnose_end, has_ended
 from devplatform_hub.core.diagnosis.model import Ending
 
-from .cluster_words import NOW, Json, container, event, pod, stamp, terminated
+from .cluster_words import NOW, SINGLE_USER_LOG, Json, container, event, pod, stamp, terminated
 
+LAST = "KeyError: 'x'"
+SAFE = "Start it again as a safe start, and delete what you no longer need."
 AGAIN = "Start it again."
 SPOT = {"nodeSelector": {"cloud.google.com/gke-spot": "true"}}
 ENDED = container(**terminated(137))
@@ -184,10 +186,20 @@ def deleted(**status: object) -> Json:
             Ending(
                 "disk-full",
                 "It ended because its home disk is full.",
-                "Start it in safe mode and delete what you no longer need.",
+                SAFE,
                 28,
             ),
             id="disk",
+        ),
+        pytest.param(
+            pod(container(**terminated(1, message=SINGLE_USER_LOG))),
+            Ending("disk-full", "It ended because its home disk is full.", SAFE, 1),
+            id="the end of a long log of the real server on a full disk",
+        ),
+        pytest.param(
+            pod(container(**terminated(1, message="starting\n" * 400 + LAST))),
+            Ending("ended", f"Its program ended with status 1. {('starting ' * 40 + LAST)[-300:]}", AGAIN, 1),
+            id="of a long log its end",
         ),
         pytest.param(
             pod(

@@ -5,7 +5,7 @@ import pytest
 from devplatform_hub.core.diagnosis.model import Finding, Waiting
 from devplatform_hub.core.diagnosis.start import diagnose_start, headline
 
-from .cluster_words import NOW, Json, container, event, pod, stamp, terminated, waiting
+from .cluster_words import NOW, SINGLE_USER_LOG, Json, container, event, pod, stamp, terminated, waiting
 
 SIDECAR = "gke-gcsfuse-sidecar"
 CONFIG = "CreateContainerConfigError"
@@ -107,6 +107,9 @@ def test_without_events_the_pods_own_start_is_the_clock() -> None:
             "disk-full",
             True,
             id="its last words",
+        ),
+        pytest.param(
+            pod(container(**terminated(1, message=SINGLE_USER_LOG))), "disk-full", True, id="the end of its real log"
         ),
         pytest.param(pod(container(**terminated(137, "OOMKilled"))), "out-of-memory", True, id="memory"),
         pytest.param(pod(container(**terminated(1))), "server-crashes", True, id="it is not started again"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from devplatform_hub.atomic_files import write_atomically
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.embedded import install
 from devplatform_hub.embedded.install import Toolbox, check_compiler, clean_environment, install_program
@@ -120,8 +121,6 @@ def test_progress_of_a_failed_step_claims_nothing() -> None:
 
 def test_state_files_are_private_and_whole(tmp_path: Path) -> None:
     """A reader sees the old or the new text, and nobody else sees either."""
-    from devplatform_hub.embedded.state import write_atomically
-
     path = tmp_path / "state.json"
     write_atomically(path, "one")
     write_atomically(path, "two")

@@ -1,6 +1,8 @@
 """From a plan to a pod: compared whole, as the real KubeSpawner renders it, without a cluster."""
 
 import itertools
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from devplatform_hub.core.cluster import (
 from devplatform_hub.core.profiles import Editor, Gpu
 from devplatform_hub.core.session import SessionPlan
 from devplatform_hub.kube.pod_api import plain
-from devplatform_hub.kube.settings import DECIDED, READ, Configured, escaped, pod_settings
+from devplatform_hub.kube.settings import DECIDED, READ, Configured, escaped, pod_environment, pod_settings
 from tests.doubles.hub_person import belongs_to_alice, without_cluster
 
 GIB = 2**30
@@ -91,7 +93,8 @@ MOUNTS = plan(
 SPOT = plan(
     ClusterSettings(placements=(Placement("spot", spot=True, zone="europe-west4-a"), Placement("stays", spot=False)))
 )
-ALL = {"standard": STANDARD, "gpu": GPU, "mps": MPS, "fuse": FUSE, "mounts": MOUNTS, "spot": SPOT}
+SAFE = replace(STANDARD, safe=True)
+ALL = {"safe": SAFE, "standard": STANDARD, "gpu": GPU, "mps": MPS, "fuse": FUSE, "mounts": MOUNTS, "spot": SPOT}
 
 
 def kubespawner(monkeypatch: pytest.MonkeyPatch, **configured: Any) -> KubeSpawner:
@@ -150,6 +153,7 @@ def expected(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, 
         "resources": {"limits": size, "requests": size},
         "securityContext": {"allowPrivilegeEscalation": False},
         "volumeMounts": [HOME_MOUNT],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return {
         "metadata": {"labels": {}, "annotations": {}},
@@ -163,6 +167,66 @@ def expected(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, 
 async def test_a_standard_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it promises is guaranteed, the home disk is there, and nothing else."""
     assert await pod(monkeypatch, STANDARD) == expected()
+
+
+async def test_a_safe_pod_keeps_what_is_its_own_in_a_temporary_volume(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As large as it may become, with Jupyter's settings beside it; the home is where it always is."""
+    made = await pod(monkeypatch, SAFE)
+    settings = json.loads(made["metadata"]["annotations"].pop("devplatform.io/safe-start"))
+    assert settings["FileContentsManager"] == {"delete_to_trash": False, "always_delete_dir": True}
+    shell = settings["ServerApp"]["terminado_settings"]["shell_command"][2]
+    assert ("$DEVPLATFORM_SAFE_START" in shell, shell.endswith('exec "${SHELL:-/bin/sh}"')) == (True, True)
+    source = {"apiVersion": "v1", "fieldPath": "metadata.annotations['devplatform.io/safe-start']"}
+    item = {"path": "jupyter_server_config.json", "fieldRef": source}
+    assert made == expected(
+        {
+            "workingDir": "/tmp/safe-start",
+            "volumeMounts": [
+                {"name": "devplatform-safe-start", "mountPath": "/tmp/safe-start"},
+                {"name": "devplatform-safe-start-settings", "mountPath": "/tmp/safe-start-settings", "readOnly": True},
+                HOME_MOUNT,
+            ],
+        },
+        volumes=[
+            {"name": "devplatform-safe-start", "emptyDir": {"sizeLimit": "1Gi"}},
+            {
+                "name": "devplatform-safe-start-settings",
+                "downwardAPI": {"items": [item], "defaultMode": 0o444},
+            },
+            HOME_VOLUME,
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        pytest.param("", "/home/{{x}}", id="the folder that the image starts in"),
+        pytest.param("~", "/home/{{x}}", id="the home"),
+        pytest.param("~/files/{username}", "/home/{{x}}/files/{username}", id="below the home"),
+        pytest.param("/data/{username}", "/data/{username}", id="another"),
+    ],
+)
+def test_a_safe_start_shows_the_folder_of_every_start(given: str, shown: str) -> None:
+    """Which must not follow the temporary HOME; what KubeSpawner expands it still expands."""
+    configured = Configured({"home_path": "/home/{x}", "notebook_dir": given})
+    got = [pod_settings(one, configured, placement=None, prefix=PREFIX)["notebook_dir"] for one in (STANDARD, SAFE)]
+    assert got == [given, shown]
+
+
+def test_a_safe_start_reads_nothing_of_the_home_whatever_the_profile_sets() -> None:
+    """Its variables are above those of the profile, whose settings of Jupyter are read after ours."""
+    given = {"HOME": "/home/jovyan", "IPYTHONDIR": "/srv/i", "JUPYTER_CONFIG_PATH": "/etc/j", "KEPT": "{a}"}
+    wanted = replace(SAFE, environment=given)
+    got = pod_environment(wanted, Configured())
+    assert {name: got[name] for name in given} == {
+        "HOME": "/tmp/safe-start",
+        "IPYTHONDIR": "/tmp/safe-start/.ipython",
+        "JUPYTER_CONFIG_PATH": "/tmp/safe-start-settings:/etc/j",
+        "KEPT": "{a}",
+    }
+    assert [name for name, value in got.items() if "/home/jovyan" in value] == ["DEVPLATFORM_SAFE_START"]
+    assert pod_environment(replace(wanted, safe=False), Configured()) == given
 
 
 async def test_a_gpu_pod_with_every_knob(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,6 +396,9 @@ def test_what_the_operator_configured_stays(as_mapping: bool) -> None:
             "extra_annotations": {"note": "{username}"},
             "extra_labels": {"team": "x"},
             "extra_pod_config": {"dnsPolicy": "None", "terminationGracePeriodSeconds": 5},
+            "extra_container_config": {"termination_message_policy": "File", "stdin": True},
+            "notebook_dir": "/data/{username}",
+            "working_dir": "/data",
             "node_affinity_required": shaped({"matchExpressions": [{"key": "a", "operator": "Exists"}]}),
             "storage_extra_labels": {"kept": "yes"},
             "storage_capacity": "20Gi",
@@ -370,6 +437,9 @@ def test_what_the_operator_configured_stays(as_mapping: bool) -> None:
         "extra_annotations": {"note": "{username}"},
         "extra_labels": {"team": "x"},
         "extra_pod_config": {"dnsPolicy": "None", "terminationGracePeriodSeconds": 5, "restartPolicy": "Never"},
+        "extra_container_config": {"termination_message_policy": "File", "stdin": True},
+        "notebook_dir": "/data/{username}",
+        "working_dir": "/data",
         "storage_capacity": "20Gi",
         "storage_class": "slow",
         "storage_extra_labels": {"kept": "yes", "devplatform.io/backup": "true", "devplatform.io/owner": "alice"},

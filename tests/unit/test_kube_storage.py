@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devplatform_hub.kube.quantities import parse_quantity, quantity
+from devplatform_hub.core.cluster_quantities import parse_quantity, quantity
 from devplatform_hub.kube.storage import Growth, backup_labels, growth
 
 GIB = 2**30

@@ -1,10 +1,12 @@
 """The parts of a server on one machine that need no server: limits, processes, folders, overlay, editors, activity."""
 
+import errno
 import json
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +18,19 @@ from devplatform_hub.core.profiles import Editor
 from devplatform_hub.embedded import process_table
 from devplatform_hub.embedded.activity import VSCodeWindows, is_use
 from devplatform_hub.embedded.editors import missing_editors, prepare_vscode
-from devplatform_hub.embedded.home import open_log, prepare_home, prepare_state
+from devplatform_hub.embedded.home import (
+    Home,
+    explain_home,
+    make_safe_home,
+    open_log,
+    prepare_home,
+    prepare_state,
+    remove_safe_home,
+)
 from devplatform_hub.embedded.limits import Cgroup, Enforcement, Limits, choose_cores, choose_enforcement
 from devplatform_hub.embedded.machine import count_gpus, detect_memory
 from devplatform_hub.embedded.mounts import fuse_mounts_below
-from devplatform_hub.embedded.overlay import overlay_folder, prepare_overlay
+from devplatform_hub.embedded.overlay import overlay_folder, prepare_overlay, put
 from devplatform_hub.embedded.process_table import Process, descendants, parse_stat
 from devplatform_hub.embedded.supervisor import Helper
 
@@ -259,16 +269,36 @@ def test_vscode_is_missing_with_the_command_that_installs_it(tmp_path: Path) -> 
 
 def test_vscode_keeps_the_settings_of_its_person(tmp_path: Path) -> None:
     """Ours are put there once: no telemetry, no advertising, no AI chat; what a person changes stays."""
-    environment = prepare_vscode(tmp_path, "/cache/it's/code-server", "/bin/node")
+    home = Home(tmp_path, tmp_path / "workspace")
+    environment = prepare_vscode(home, "/cache/it's/code-server", "/bin/node")
     settings = tmp_path / ".local/share/code-server/User/settings.json"
     ours = json.loads(settings.read_text())
     assert (ours["telemetry.telemetryLevel"], ours["chat.disableAIFeatures"]) == ("off", True)
     assert environment["JUPYTER_VSCODE_PROXY_USE_SOCKET"] == "1"
     settings.write_text("{}")
-    prepare_vscode(tmp_path, "/cache/it's/code-server", "/bin/node")
+    prepare_vscode(home, "/cache/it's/code-server", "/bin/node")
     assert settings.read_text() == "{}"
     script = tmp_path / ".devplatform/bin/code-server"
+    before = script.stat().st_mtime_ns
+    prepare_vscode(home, "/cache/it's/code-server", "/bin/node")
+    assert script.stat().st_mtime_ns == before, "what is there already needs no room on the disk"
     assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "other"])
+def test_what_a_person_put_in_the_place_of_our_file_is_replaced(tmp_path: Path, kind: str) -> None:
+    """It is neither followed nor waited for: the hub writes there itself."""
+    path, elsewhere = tmp_path / "file", tmp_path / "elsewhere"
+    elsewhere.write_text("ours")
+    if kind == "link":
+        path.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"\xff")
+    put(path, "ours", 0o700)
+    assert (path.is_symlink(), path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (False, "ours", 0o700)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["elsewhere", "file"]
 
 
 # Folders
@@ -282,6 +312,47 @@ def test_homes_are_private_and_made_once(tmp_path: Path) -> None:
     assert prepare_home(tmp_path, "alice") == home
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
     assert (home.workspace / "file").read_text() == "kept"
+
+
+def test_a_safe_start_has_a_temporary_home_and_the_usual_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Private, with Jupyter's settings for it, and gone with all that was put there; nothing else is removed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    home = prepare_home(tmp_path, "alice")
+    safe = make_safe_home(home)
+    assert (safe.workspace, safe.root.parent) == (home.workspace, tmp_path / "temporary")
+    assert stat.S_IMODE(safe.root.stat().st_mode) == 0o700
+    settings = json.loads((safe.root / ".safe-start" / "jupyter_server_config.json").read_text())
+    assert settings["FileContentsManager"]["delete_to_trash"] is False
+    for folder in ("", str(home.root), str(safe.root)):
+        remove_safe_home(folder)
+    assert (home.workspace.is_dir(), list((tmp_path / "temporary").iterdir())) == (True, [])
+
+
+def test_a_safe_start_without_any_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary folder may be on the same disk."""
+
+    def full(**_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    home = prepare_home(tmp_path, "alice")
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(PublicError) as caught:
+        make_safe_home(home)
+    assert (caught.value.code, caught.value.status) == ("machine-disk-full", 507)
+
+
+def test_a_full_home_that_editors_are_put_into_is_said(tmp_path: Path) -> None:
+    """With the way out; another fault is named as it is."""
+    errors = [explain_home(OSError(number, os.strerror(number))) for number in (errno.ENOSPC, errno.EDQUOT, errno.EIO)]
+    assert [(error.code, error.status) for error in errors] == [
+        ("disk-full", 507),
+        ("disk-full", 507),
+        ("home-unusable", 503),
+    ]
+    assert errors[0].hint == "Start it again as a safe start, and delete what you no longer need."
 
 
 @pytest.mark.parametrize("name", ["people", "people/alice", "people/alice/workspace"])

@@ -1,5 +1,7 @@
 """From a request to a plan: what a person may not have, they do not get, whichever way they ask."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +69,26 @@ def test_plans_what_was_asked_for() -> None:
         environment={"A": "1", "SIZE": "big"},
         options={"size": "big"},
     )
+
+
+def test_a_safe_start_is_the_same_server_for_once() -> None:
+    """It is in what this start is made from and in the audit, and in nothing that the next one is made from."""
+    always = plan_session(SessionRequest("standard"), CATALOG, MEMBER, CLUSTER)
+    safe = plan_session(SessionRequest("standard", safe=True), CATALOG, MEMBER, CLUSTER)
+    assert safe == replace(always, safe=True)
+    assert (always.why, safe.why) == ("standard", "standard, safe start")
+    assert safe.as_user_options() == always.as_user_options() == always.as_request()
+    assert safe.as_request() == always.as_user_options() | {"safe": True}
+    assert parse_request(safe.as_request()).safe
+
+
+@pytest.mark.parametrize("value", [pytest.param(v, id=repr(v)) for v in ("true", "", 1, 0, None, [], {"a": True})])
+def test_safe_is_true_or_false(value: object) -> None:
+    """Text is for forms and links, which know what they mean by it."""
+    with pytest.raises(PublicError, match="safe must be true or false") as refusal:
+        parse_request({"profile": "standard", "safe": value})
+    assert (refusal.value.code, refusal.value.status) == ("session-options-invalid", 400)
+    assert not parse_request({"profile": "standard", "safe": False}).safe
 
 
 def test_an_empty_request_gets_the_defaults() -> None:
@@ -216,7 +238,7 @@ def test_refuses_what_is_not_an_option(raw: dict[str, object]) -> None:
     assert refusal.value.code == "session-options-invalid"
 
 
-CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode) and options of standard (size: small, big)."
+CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode), options of standard (size: small, big) and safe (true, false)."
 
 
 @pytest.mark.parametrize(
@@ -288,7 +310,7 @@ CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode) and op
         pytest.param(
             {"profile": "gpu", "profile-option-standard--size": "big"},
             "The options for this server are not valid: 'profile-option-standard--size' belongs to another profile "
-            "than 'gpu'. There are profile (standard, gpu), editor (jupyterlab, vscode) and options of gpu (none).",
+            "than 'gpu'. There are profile (standard, gpu), editor (jupyterlab, vscode), options of gpu (none) and safe (true, false).",
             id="another profile's option",
         ),
     ],

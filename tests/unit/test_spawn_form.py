@@ -9,7 +9,7 @@ from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.identity import parse_group
 from devplatform_hub.core.profiles import Capabilities, Catalog, Choice, Editor, Offer, Profile, ProfileOption, offers
 from devplatform_hub.core.session import SessionRequest, parse_request
-from devplatform_hub.spawn_form import render_form, request_from_form
+from devplatform_hub.spawn_form import render_form, request_from_form, request_from_query
 
 USERS, ADMINS, TEAM = (parse_group(name) for name in ("users", "admins", "team"))
 HOSTILE = '"><script>alert(1)</script>'
@@ -156,3 +156,28 @@ def test_only_the_chosen_profiles_answers_count() -> None:
 def test_an_empty_form_asks_for_the_default() -> None:
     """Nothing was selected because nothing was available, or a script posted nothing."""
     assert parse_request(request_from_form({})) == SessionRequest("", None, {})
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_safe_start_can_always_be_asked_for_and_is_offered_where_it_helps(needed: bool) -> None:
+    """One plain checkbox, never ticked beforehand: beside the reason where it is of use, else folded away."""
+    html = render_form(shown(STANDARD), {}, enforcement="", notice="It is full.", needs_safe_start=needed)
+    assert re.findall(r"<input[^>]*checkbox[^>]*>", html) == [
+        '<input type="checkbox" id="dp-safe" name="safe" value="true" aria-describedby="dp-safe-about">'
+    ]
+    assert html.count("It is full.") == 1
+    assert ("<details" in html, html.index("dp-safe-about") < html.index('name="profile"')) == (not needed, needed)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("false", False), pytest.param("on", "on", id="what nobody sends"), pytest.param("", "", id="-")],
+)
+def test_a_page_and_a_link_send_text(text: str, value: object) -> None:
+    """Which means true or false; what means neither is left for `parse_request` to refuse."""
+    assert request_from_form({"profile": ["standard"], "safe": [text]})["safe"] == value
+    assert request_from_query({"profile": ["standard"], "safe": [text], "empty": []}) == {
+        "profile": "standard",
+        "safe": value,
+    }
+    assert "safe" not in request_from_form({"profile": ["standard"]})

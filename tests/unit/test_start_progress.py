@@ -1,6 +1,7 @@
 """What a person reads while a server starts."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,14 @@ def test_every_stage_has_its_sentence_and_the_bar_only_grows() -> None:
         Sentence(35, "Starting VS Code."),
         Sentence(60, "Waiting for VS Code to answer."),
     ]
+
+
+def test_a_safe_start_says_what_it_is() -> None:
+    """First of all, where files are and what is not kept."""
+    assert describe(Stage.WORKSPACE, replace(PLAN, safe=True)).message == (
+        "This is a safe start: your files are in their usual place, and settings that you change are not kept. "
+        "Preparing your workspace."
+    )
 
 
 def test_a_page_that_asks_late_has_the_whole_story() -> None:

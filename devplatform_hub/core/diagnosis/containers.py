@@ -4,7 +4,8 @@ import re
 from datetime import datetime, timedelta
 
 from .amounts import memory_limit
-from .events import Json, Said, entries, mapping, text, time_of
+from .events import Json, Said, entries, last_words, mapping, text, time_of
+from .full_disk import CANNOT_START, CODE, FULL, HINT, is_full
 from .images import WAITS, image_finding
 from .model import Finding, Waiting
 
@@ -12,10 +13,6 @@ CONFIG_GRACE = timedelta(seconds=5)
 """A secret or a config map may be made a moment after the pod; then it is missing."""
 FUSE_SIDECARS = ("gke-gcsfuse-sidecar", "gke-gcsfuse-metadata-prefetch")
 """GKE's containers that mount buckets."""
-NO_SPACE = 28
-"""errno ENOSPC, with which our start hooks end."""
-FULL = ("no space left on device", "disk quota exceeded")
-"""What programs say when a disk is full."""
 _OBJECTS = (
     re.compile(r'\b(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found'),
     re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) \S*?/(?P<name>\S+)"),
@@ -133,17 +130,15 @@ def sidecar_out_of_memory(detail: str = "") -> Finding:
 
 def _crash(name: str, main: str, pod: Json, last: Json, *, is_over: bool) -> Finding:
     code, words = last.get("exitCode"), str(last.get("message") or "")
-    is_main, detail = name == main, text(words)
+    is_main, detail = name == main, last_words(words)
     who = "Your server" if is_main else "A helper of your server"
     if last.get("reason") == "OOMKilled":
         limit = memory_limit(pod, name)
         message = f"{who} ran out of memory{f' ({limit})' if limit else ''} while it was starting."
         hint = "Choose a profile with more memory." if is_main else _ADMINISTRATOR
         return Finding("out-of-memory", message, hint, fatal=True, waiting=Waiting.CONTAINER, detail=detail)
-    if code == NO_SPACE or any(mark in words.lower() for mark in FULL):
-        message = "Your home disk is full, so your server cannot start."
-        hint = "Start it once more in safe mode and delete what you no longer need."
-        return Finding("disk-full", message, hint, fatal=True, waiting=Waiting.CONTAINER, detail=detail)
+    if is_full(code, words):
+        return Finding(CODE, CANNOT_START, HINT, fatal=True, waiting=Waiting.CONTAINER, detail=detail)
     message = f"{who} ended while it was starting (status {text(code)})."
     return Finding("server-crashes", message, _ADMINISTRATOR, is_over, waiting=Waiting.CONTAINER, detail=detail)
 

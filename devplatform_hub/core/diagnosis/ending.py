@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from .amounts import memory_limit
-from .containers import FULL, FUSE_SIDECARS, NO_SPACE
-from .events import Json, Said, condition, entries, latest, mapping, said, text, time_of
+from .containers import FUSE_SIDECARS
+from .events import Json, Said, condition, entries, last_words, latest, mapping, said, text, time_of
+from .full_disk import CODE, ENDED, HINT, is_full
 from .model import Ending
 
 _AGAIN = "Start it again."
@@ -109,12 +110,11 @@ def _evicted(words: str, exit_code: int) -> Ending:
 
 def _program(status: Json, ended: Json, exit_code: int) -> Ending:
     """Its own program came to an end."""
-    words = text(ended.get("message"))
+    words = last_words(ended.get("message"))
     if exit_code == 0:
         return Ending("shut-down", "It was shut down from inside.", "", 0)
-    if exit_code == NO_SPACE or any(mark in words.lower() for mark in FULL):
-        hint = "Start it in safe mode and delete what you no longer need."
-        return Ending("disk-full", "It ended because its home disk is full.", hint, exit_code)
+    if is_full(exit_code, ended.get("message")):
+        return Ending(CODE, ENDED, HINT, exit_code)
     if _is_fuse_out_of_memory(status):
         hint = "An administrator can give it more in the profile (fuse: memory)."
         return Ending("sidecar-out-of-memory", "The helper that mounts its buckets ran out of memory.", hint, exit_code)

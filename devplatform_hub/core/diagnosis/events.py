@@ -11,6 +11,18 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What an event says, word for word, whichever of the API's two forms it has; "" for what it does not say."""
+
+    reason: str
+    message: str
+    component: str
+    first: str
+    last: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """One event: `reason` is Kubernetes' word for its kind; `first` and `last` are when it was seen, `count` how often.
 
@@ -29,6 +41,23 @@ class Said:
     def detail(self) -> str:
         """What it says, as a line for an administrator, with how often it was said."""
         return text(self.message) + (f" ({self.count} times)" if self.count > 1 else "")
+
+
+def written(event: Json) -> Written:
+    """The two forms differ in names, and in where they count what is repeated."""
+    series, source = mapping(event.get("series")), mapping(event.get("source"))
+    once = event.get("eventTime") or mapping(event.get("metadata")).get("creationTimestamp")
+    last = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("deprecatedLastTimestamp")
+    first = event.get("firstTimestamp") or event.get("deprecatedFirstTimestamp")
+    count = series.get("count") or event.get("count") or event.get("deprecatedCount")
+    return Written(
+        reason=str(event.get("reason") or ""),
+        message=str(event.get("message") or event.get("note") or "")[:_READ],
+        component=str(event.get("reportingComponent") or source.get("component") or ""),
+        first=str(first or once or ""),
+        last=str(last or once or ""),
+        count=count if isinstance(count, int) and count > 0 else 1,
+    )
 
 
 def said(events: Sequence[Json]) -> list[Said]:
@@ -75,6 +104,12 @@ def text(value: object) -> str:
     return "".join(character for character in line if character.isprintable())[:LONGEST]
 
 
+def last_words(value: object) -> str:
+    """The end of what a program said before it ended, in one line of at most `LONGEST` printable characters."""
+    line = " ".join(str(value or "")[-LONGEST * 4 :].split())
+    return "".join(character for character in line if character.isprintable())[-LONGEST:]
+
+
 def time_of(value: object) -> datetime | None:
     """The moment that an RFC 3339 text names, UTC; None where it names none."""
     try:
@@ -85,19 +120,14 @@ def time_of(value: object) -> datetime | None:
 
 
 def _said(event: Json) -> Said:
-    series, source = mapping(event.get("series")), mapping(event.get("source"))
+    found = written(event)
     about = mapping(event.get("involvedObject")) or mapping(event.get("regarding"))
-    created = mapping(event.get("metadata")).get("creationTimestamp")
-    last = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("deprecatedLastTimestamp")
-    first = event.get("firstTimestamp") or event.get("deprecatedFirstTimestamp") or event.get("eventTime") or created
-    count = series.get("count") or event.get("count") or event.get("deprecatedCount")
-    words = " ".join(str(event.get("message") or event.get("note") or "")[:_READ].split())
     return Said(
-        text(event.get("reason")),
-        words,
-        text(event.get("reportingComponent") or source.get("component")),
-        time_of(first) or time_of(last),
-        time_of(last) or time_of(event.get("eventTime")) or time_of(created),
-        count if isinstance(count, int) and count > 0 else 1,
+        text(found.reason),
+        " ".join(found.message.split()),
+        text(found.component),
+        time_of(found.first) or time_of(found.last),
+        time_of(found.last),
+        found.count,
         text(about.get("uid")),
     )

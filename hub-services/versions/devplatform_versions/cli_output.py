@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from devplatform_hub.core.workspace import STATE_FOLDER
-
+from .capture.state_folder import state_folder
 from .capture.status import STATUS_FILE
 from .model import FolderEntry, Version
 from .naming import version_names
@@ -90,7 +89,7 @@ def show_plan(plan: Mapping[str, Any], at: datetime) -> None:
 def read_status(root: Path) -> dict[str, Any]:
     """What the agent says about itself, and whether it is there to say it."""
     try:
-        body = dict(json.loads((root / STATE_FOLDER / STATUS_FILE).read_text()))
+        body = dict(json.loads((state_folder(root) / STATUS_FILE).read_text()))
     except (OSError, ValueError):
         body = {"state": "never ran", "queue": 0, "captured": 0, "refused": {}, "refused_count": 0, "notes": []}
     body["running"] = agent_runs(root)
@@ -103,7 +102,7 @@ def read_status(root: Path) -> dict[str, Any]:
 def agent_runs(root: Path) -> bool:
     """Whether the process that wrote the status is there."""
     try:
-        body = json.loads((root / STATE_FOLDER / STATUS_FILE).read_text())
+        body = json.loads((state_folder(root) / STATUS_FILE).read_text())
         if body["state"] == "stopped":
             return False
         os.kill(int(body["pid"]), 0)

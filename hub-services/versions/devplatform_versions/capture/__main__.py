@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from devplatform_hub.core.errors import PublicError
-from devplatform_hub.core.workspace import STATE_FOLDER
 
 from ..client import Endpoint, VersionsClient
 from .agent import Agent
 from .settings import Settings
+from .state_folder import state_folder
 
 _log = logging.getLogger("devplatform.capture")
 
@@ -37,11 +37,14 @@ async def _run() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    lock = await _lock(prepare(root), stop)
+    state = state_folder(root)
+    os.close(prepare(state))
+    # The workspace itself is locked: two sessions of it may keep their states apart.
+    lock = await _lock(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), stop)
     try:
         if not stop.is_set():
             async with VersionsClient(endpoint) as client:
-                await Agent(root, client, settings).run(stop)
+                await Agent(root, client, settings, state).run(stop)
     finally:
         os.close(lock)
 
@@ -59,15 +62,14 @@ def workspace_root() -> Path:
     return root
 
 
-def prepare(root: Path) -> int:
+def prepare(folder: Path) -> int:
     """The agent's own folder, made if missing, as a descriptor. A link in its place is refused."""
-    folder = root / STATE_FOLDER
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise PublicError(
-            f"{STATE_FOLDER} in the workspace cannot be used: {error.strerror}.",
+            f"{folder.name} in the workspace cannot be used: {error.strerror}.",
             code="state-folder-invalid",
             hint="It must be a folder, not a link. Move away what is there, and start the session again.",
         ) from error

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from devplatform_hub.core.errors import PublicError
-from devplatform_hub.core.workspace import STATE_FOLDER
 
 from ..client import NotAllowed, ServiceUnavailable, VersionsClient
 from .observer import Observer
@@ -38,13 +37,13 @@ _SCAN_SHARE = 0.01
 class Agent:
     """Captures one workspace until it is told to stop."""
 
-    def __init__(self, root: Path, client: VersionsClient, settings: Settings) -> None:
+    def __init__(self, root: Path, client: VersionsClient, settings: Settings, state: Path) -> None:
         self._settings = settings
         self._client = client
         self._workspace = Workspace(root)
-        self._database = root / STATE_FOLDER / DATABASE
+        self._database = state / DATABASE
         self._state = CaptureState(self._database)
-        self._status = Status(root / STATE_FOLDER / STATUS_FILE)
+        self._status = Status(state / STATUS_FILE)
         self._schedule = Schedule(settings)
         self._uploader = Uploader(self._workspace, self._state, client, self._schedule, settings, self._status)
         self._restorer = Restorer(self._workspace, self._state, client, self._schedule, self._status, self._capture_now)

@@ -13,6 +13,7 @@ from devplatform_hub.core.errors import PublicError
 
 from ..capture.__main__ import prepare as open_state_folder
 from ..capture.__main__ import workspace_root
+from ..capture.state_folder import state_folder
 from ..client import Endpoint, VersionsClient
 from .copies import Copies
 from .mountpoint import prepare, unmount_stale, why_not_fuse
@@ -96,7 +97,7 @@ async def _show_copies(folder: Path, endpoint: Endpoint) -> None:
 
 def _lock(root: Path) -> int:
     """The right to show the versions of this workspace; waits while another session has it."""
-    folder = open_state_folder(root)
+    folder = open_state_folder(state_folder(root))
     try:
         lock = os.open("mount.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
     finally:

@@ -38,7 +38,8 @@ profiles:
 """
 INVALID = "session-options-invalid"
 ALL = (
-    "There are profile (standard, other), editor (jupyterlab, vscode), options of standard (size: small, big) and safe (true, false). "
+    "There are profile (standard, other), editor (jupyterlab, vscode), "
+    "options of standard (size: small, big) and safe (true, false). "
     f"[{INVALID}]"
 )
 SCRIPT = "<script>alert(1)</script>"

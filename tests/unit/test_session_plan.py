@@ -238,7 +238,10 @@ def test_refuses_what_is_not_an_option(raw: dict[str, object]) -> None:
     assert refusal.value.code == "session-options-invalid"
 
 
-CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode), options of standard (size: small, big) and safe (true, false)."
+CHOICES = (
+    "There are profile (standard, gpu), editor (jupyterlab, vscode), "
+    "options of standard (size: small, big) and safe (true, false)."
+)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +313,8 @@ CHOICES = "There are profile (standard, gpu), editor (jupyterlab, vscode), optio
         pytest.param(
             {"profile": "gpu", "profile-option-standard--size": "big"},
             "The options for this server are not valid: 'profile-option-standard--size' belongs to another profile "
-            "than 'gpu'. There are profile (standard, gpu), editor (jupyterlab, vscode), options of gpu (none) and safe (true, false).",
+            "than 'gpu'. There are profile (standard, gpu), editor (jupyterlab, vscode), "
+            "options of gpu (none) and safe (true, false).",
             id="another profile's option",
         ),
     ],

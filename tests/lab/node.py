@@ -1,7 +1,7 @@
 """One real machine beside the simulated ones: a kubelet with Debian's containerd and runc, on which pods really run.
 
     with RealNode(cluster, tmp_path) as node:                    # @pytest.mark.lab("node"); about 3 s
-        with cluster_hub(cluster, ..., address=node.address, server_port=8888, traits=node.traits()) as hub: ...
+        with node_hub(node, tmp_path, namespace=namespace) as hub: ...
 
 It joins the `Cluster` as `localhost`, with the label and the taint `devplatform.test/real`: only what asks for it comes
 here (`PLACE` for a profile). Pods have addresses in a network of this machine alone, with no way out of it; the machine
@@ -44,7 +44,7 @@ class RealNode:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.folder = folder
         self.address = ""
-        self._cluster = cluster
+        self.cluster = cluster
         self._bridge, self._group = f"{_BRIDGE}{os.getpid()}", f"{_GROUP}{os.getpid()}"
         self.runtime = Runtime(folder, folder / "root", folder / "network")
 
@@ -82,16 +82,27 @@ class RealNode:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def control_group(self, pod_uid: str, controller: str = "memory") -> Path:
-        """The control group of a pod, which holds those of its containers; of `controller` where they are apart."""
-        version_1 = _CONTROL / controller / self._group
-        base = version_1 if version_1.exists() else _CONTROL / self._group
-        return next(base.glob(f"**/pod{pod_uid}"))
+    def limits(self, pod_uid: str) -> tuple[float, int]:
+        """Cores and bytes that the kernel gives the containers of this pod together."""
+        if (_CONTROL / "memory").exists():
+            quota, period, memory = (
+                (next((_CONTROL / controller / self._group).glob(f"**/pod{pod_uid}")) / file).read_text().strip()
+                for controller, file in (
+                    ("cpu", "cpu.cfs_quota_us"),
+                    ("cpu", "cpu.cfs_period_us"),
+                    ("memory", "memory.limit_in_bytes"),
+                )
+            )
+        else:
+            group = next((_CONTROL / self._group).glob(f"**/pod{pod_uid}"))
+            quota, period = (group / "cpu.max").read_text().split()
+            memory = (group / "memory.max").read_text().strip()
+        return int(quota) / int(period), int(memory)
 
     # Joining
 
     def _is_ready(self) -> bool:
-        node = self._cluster.api("GET", f"/api/v1/nodes/{_NAME}", expect=[404])
+        node = self.cluster.api("GET", f"/api/v1/nodes/{_NAME}", expect=[404])
         if node["kind"] != "Node":
             return False
         taints = [taint["key"] for taint in node["spec"].get("taints", ())]
@@ -100,19 +111,19 @@ class RealNode:
 
     def _leave(self) -> None:
         """No pod is left that nobody would end."""
-        for pod in self._cluster.items(f"/api/v1/pods?fieldSelector=spec.nodeName={_NAME}"):
+        for pod in self.cluster.items(f"/api/v1/pods?fieldSelector=spec.nodeName={_NAME}"):
             where = pod["metadata"]
             path = f"/api/v1/namespaces/{where['namespace']}/pods/{where['name']}?gracePeriodSeconds=0"
-            self._cluster.api("DELETE", path, expect=[404])
-        self._cluster.remove_nodes([_NAME])
+            self.cluster.api("DELETE", path, expect=[404])
+        self.cluster.remove_nodes([_NAME])
 
     def _kubelet(self) -> list[str]:
         """Its arguments; the API server is let in by its certificate, and everybody else by their rights."""
         user = f"system:node:{_NAME}"
-        kubeconfig = self._cluster.client_config("kubelet", ("system:nodes",), user=user)
-        certificate = self._cluster.folder / "certificates" / "kubelet.crt"
+        kubeconfig = self.cluster.client_config("kubelet", ("system:nodes",), user=user)
+        certificate = self.cluster.folder / "certificates" / "kubelet.crt"
         config = self.folder / "kubelet.json"
-        config.write_text(json.dumps(_kubelet_config(self._cluster.ca, certificate, self._group, self.address)))
+        config.write_text(json.dumps(_kubelet_config(self.cluster.ca, certificate, self._group, self.address)))
         return [
             f"--kubeconfig={kubeconfig}",
             f"--config={config}",

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.lab import build, tools
 from tests.lab import simulated_failures as failures
 from tests.lab.cluster import Cluster
-from tests.lab.cluster_hub import ClusterHub, cluster_hub
+from tests.lab.cluster_hub import LOCAL_SIGN_IN, ClusterHub, cluster_hub
 from tests.lab.control_plane import own_environment
 
 _USERS, _ADMINS = "developer-platform-users", "developer-platform-admins"
@@ -51,12 +51,6 @@ profiles:
     cpu: 1
     memory: 1G
     cluster: {{image: "{failures.OUT_OF_MEMORY}"}}
-"""
-_CONFIG = """
-c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.local.LocalAuthenticator"
-c.LocalAuthenticator.users_file = s["folder"] + "/data/users.yaml"
-del c.Authenticator["allow_all"]
-c.JupyterHub.load_groups = {}
 """
 
 
@@ -111,7 +105,7 @@ def main() -> int:
                 profiles=_PROFILES,
                 groups={},
                 admins=(),
-                config=_CONFIG,
+                config=LOCAL_SIGN_IN,
                 origin=origin,
             ) as hub:
                 show(cluster, hub, said)

@@ -22,8 +22,9 @@ PACKAGES = "devplatform.test/packages"
 """The label of the image that says where Python's packages are."""
 _ENVIRONMENT = "opt/session"
 _EDITOR = "opt/code-server"
-# python3: the session's interpreter; libstdc++6: of Node.js and the editor's native modules; procps: VS Code's `ps`.
-_DEBIAN = ("ca-certificates", "libstdc++6", "procps", "python3")
+# python3: the session's interpreter; git: JupyterLab's page for it; libstdc++6: of Node.js and the editor's native
+# modules; procps: VS Code's `ps`.
+_DEBIAN = ("ca-certificates", "git", "libstdc++6", "procps", "python3")
 _CODE_SERVER = """\
 auth: none
 cert: false
@@ -64,6 +65,7 @@ def make(staging: Path) -> Path:
         "PATH": f"/{_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "SHELL": "/bin/bash",
+        "JUPYTER_CONFIG_PATH": f"{packages}/devplatform_hub/embedded/static/jupyter",
         "CODE_EXECUTABLE": "code-server",
         "CODE_SERVER_CONFIG": "/etc/code-server.yaml",
         "JUPYTER_VSCODE_PROXY_USE_SOCKET": "1",

@@ -51,7 +51,7 @@ class RealNode:
     def start(self) -> None:
         """Ready means: the cluster's scheduler may put pods here, and their image is here."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _end_leftovers()
+        end_leftovers()
         node_image.clone(self.runtime.root)
         self._make_network()
         self._make_groups()
@@ -230,7 +230,7 @@ def _remove(bridge: str, group: str) -> None:
             wait_gone(Path(folder))
 
 
-def _end_leftovers() -> None:
+def end_leftovers() -> None:
     """What earlier runs made that are no more."""
     links = [entry.name.removeprefix(_BRIDGE) for entry in Path("/sys/class/net").glob(f"{_BRIDGE}*")]
     groups = [entry.name.removeprefix(_GROUP) for top in _groups("") for entry in top.glob(f"{_GROUP}*")]

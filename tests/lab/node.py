@@ -29,8 +29,8 @@ from tests.lab.containers import Runtime, find, wait_gone
 
 IMAGE = node_image.NAME
 REAL = "devplatform.test/real"
-PLACE = f'{{node_selector: {{{REAL}: "true"}}, tolerations: [{{key: {REAL}}}]}}'
-"""For `cluster:` of a profile in profiles.yaml."""
+PLACE = f'node_selector: {{{REAL}: "true"}}, tolerations: [{{key: {REAL}}}]'
+"""For `cluster: {...}` of a profile in profiles.yaml."""
 _NAME = "localhost"  # the API server finds the kubelet by this name, for logs and exec
 _NETWORKS = ipaddress.ip_network("10.222.0.0/16")
 _CONTROL = Path("/sys/fs/cgroup")

@@ -19,13 +19,13 @@ DOMAIN = "example.com"
 """Whoever is `alice` at the hub is `alice@example.com` for the cluster."""
 PROFILES = f"""\
 profiles:
-  - {{name: standard, display_name: Standard, cpu: 500m, memory: 1G, default: true, cluster: {PLACE}}}
-  - {{name: small, display_name: Small, cpu: 250m, memory: 300M, cluster: {PLACE}}}
+  - {{name: standard, display_name: Standard, cpu: 500m, memory: 1G, default: true, cluster: {{{PLACE}}}}}
+  - {{name: small, display_name: Small, cpu: 250m, memory: 300M, cluster: {{{PLACE}}}}}
   - name: missing
     display_name: Missing
     cpu: 250m
     memory: 300M
-    cluster: {{image: "localhost/is-not-there:1", {PLACE.strip("{}")}}}
+    cluster: {{image: "localhost/is-not-there:1", {PLACE}}}
 """
 
 

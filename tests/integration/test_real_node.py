@@ -72,7 +72,7 @@ def ended(hub: ClusterHub, user: str) -> dict[str, Any]:
     return dict(model["servers"][""]["state"].get("devplatform_ended", {}))
 
 
-def test_starts_works_and_stops(hub: ClusterHub, node: RealNode) -> None:
+def test_starts_works_and_stops(hub: ClusterHub) -> None:
     """A start with its story, a cell that computes, a stop after which no pod is left, and the file is there."""
     status, answer = hub.api("POST", "/users/alice/server", STANDARD, user="alice")
     assert status == 202, answer
@@ -103,7 +103,7 @@ def test_two_people_are_apart(hub: ClusterHub) -> None:
         run(hub, user, token, f"open('whose.txt', 'w').write('{user}')")
     pods = {user: session_names(user, "").pod for user in tokens}
     for user, other in (("alice", "bob"), ("bob", "alice")):
-        assert kubectl(hub, user, "exec", pods[user], "--", "cat", "/home/jovyan/whose.txt") == user
+        assert kubectl(hub, user, "exec", pods[user], "--", "cat", "whose.txt") == user
         assert f"/user/{user}/api/kernels" in kubectl(hub, user, "logs", pods[user])
         for args in (["exec", pods[other], "--", "id"], ["logs", pods[other]]):
             assert "Error from server (Forbidden)" in kubectl(hub, user, *args)
@@ -172,7 +172,7 @@ def test_a_server_that_runs_out_of_memory_says_so(hub: ClusterHub) -> None:
     hub.wait(lambda: not hub.pods(), 10, "the end of the pod")
 
 
-def test_a_kernel_that_runs_out_of_memory_does_not_name_the_end(hub: ClusterHub, node: RealNode) -> None:
+def test_a_kernel_that_runs_out_of_memory_does_not_name_the_end(hub: ClusterHub) -> None:
     """Where only the largest process is ended the server goes on, with a new kernel; that it ended was its person.
 
     The container runtime says `OOMKilled` of a server that shut itself down minutes later.

@@ -5,8 +5,8 @@
         kubelet = runtime.inside([path, "--config", ...])        # a command line that runs beside containerd
 
 When the first process of the namespaces ends, however that comes about, the kernel ends every other one and takes
-away every mount with them: shims, containers, their file systems and their network namespaces. /run, /var/log and
-/var/lib/cni are empty in there, and nothing of the machine's own containers is seen or touched.
+away every mount with them: shims, containers, their file systems and their network namespaces. /run and /var/log are
+empty in there, and nothing of the machine's own containers is seen or touched.
 """
 
 import os
@@ -24,7 +24,8 @@ from tests.lab.process import Process
 PROGRAMS = ("containerd", "ctr", "runc", "unshare", "nsenter", "mount", "ip")
 PACKAGES = "containerd, runc, containernetworking-plugins, iproute2"
 SANDBOX_IMAGE = "localhost/pause:1"
-_PRIVATE = ("/run", "/var/log", "/var/lib/cni")
+NETWORK_STATE = Path("/var/lib/cni")
+_PRIVATE = (Path("/run"), Path("/var/log"))
 # The kubelet sets these, and takes them as they are where they are so already: it is shown files of ours instead, so
 # that the machine keeps its own.
 _KERNEL = {
@@ -84,16 +85,15 @@ def missing() -> str:
 
 
 class Runtime:
-    """containerd with this `root`, its image store; `network` is the folder of its CNI configuration."""
+    """containerd with this `root`, its image store; `network` is the folder of its CNI configuration, for pods."""
 
     def __init__(self, folder: Path, root: Path, network: Path | None = None) -> None:
         self.folder = folder
         self.root = root
-        self._network = network or folder / "no-network"
+        self._network = network
         self._room = Process("namespaces", ["false"], folder, own_environment())
         self._processes: list[Process] = []
         self._first = 0
-        self._made: list[Path] = []
 
     def start(self) -> None:
         """Ready means: containerd answers."""
@@ -106,7 +106,7 @@ class Runtime:
                 sandbox=SANDBOX_IMAGE,
                 runc=find("runc"),
                 plugins=network_plugins(),
-                network=self._network,
+                network=self._network or self.folder,
             ),
             "utf-8",
         )
@@ -128,8 +128,6 @@ class Runtime:
             select.select([watch], [], [], 30)
             os.close(watch)
         self._first = 0
-        for folder in self._made:
-            wait_gone(folder)
 
     def __enter__(self) -> Self:
         try:
@@ -172,17 +170,14 @@ class Runtime:
         shown = self.folder / "kernel"
         ready = self.folder / "room.ready"
         ready.unlink(missing_ok=True)
-        for path in map(Path, _PRIVATE):
-            if not path.exists():
-                path.mkdir()
-                self._made.append(path)
         lines = ["set -e", "mount --make-rprivate /"]
         for name, value in _KERNEL.items():
             file = shown / name.replace("/", "-")
             file.parent.mkdir(exist_ok=True)
             file.write_text(f"{value}\n", "ascii")
             lines.append(f"mount --bind '{file}' /proc/sys/{name}")
-        lines += [f"mount -t tmpfs tmpfs {path}" for path in _PRIVATE]
+        private = [*_PRIVATE, NETWORK_STATE] if self._network else _PRIVATE
+        lines += [f"mkdir -p {path} && mount -t tmpfs tmpfs {path}" for path in private]
         # Mounts in a pod's folder are seen by what runs beside it; orphans are reaped by nobody's help.
         lines += ["mount --make-rshared /", f"touch '{ready}'", "trap '' CHLD", "exec sleep infinity"]
         unshare = [str(find("unshare")), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]

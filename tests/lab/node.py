@@ -19,13 +19,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from devplatform_hub.embedded.platform import free_ports
 from tests.lab import build, node_image
 from tests.lab.cluster import Cluster
-from tests.lab.containers import Runtime, find, wait_gone
+from tests.lab.containers import NETWORK_STATE, Runtime, find, wait_gone
 
 IMAGE = node_image.NAME
 REAL = "devplatform.test/real"
@@ -223,11 +224,14 @@ def _groups(name: str) -> Iterator[Path]:
 
 
 def _remove(bridge: str, group: str) -> None:
-    """The bridge, and the control groups from the innermost outwards."""
+    """The bridge, and the control groups from the innermost outwards; with the last bridge where CNI kept its books."""
     subprocess.run([str(find("ip")), "link", "delete", bridge], capture_output=True, check=False)
     for top in _groups(group):
         for folder, _, _ in os.walk(top, topdown=False):
             wait_gone(Path(folder))
+    if not any(Path("/sys/class/net").glob(f"{_BRIDGE}*")):
+        with suppress(OSError):  # not there, or the machine's own
+            NETWORK_STATE.rmdir()
 
 
 def end_leftovers() -> None:

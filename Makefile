@@ -77,6 +77,7 @@ PARALLEL ?= -n 3 --dist loadfile
 lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]
 	@$(DEV_ENV)/bin/python -m tests.lab.build || [ -z "$$REQUIRE_LAB" ]
+	@$(DEV_ENV)/bin/python -m tests.lab.node_image || [ -z "$$REQUIRE_LAB" ]
 
 lab: lab-tools ## a Kubernetes control plane with simulated machines, and the hub on it, to click through
 	@PORT=$(PORT) $(DEV_ENV)/bin/python -m tests.lab

@@ -1,4 +1,7 @@
-"""`make lab`: the control plane with twenty simulated machines and the hub on it, for a person to click through."""
+"""`make lab`: the control plane with twenty simulated machines and the hub on it, for a person to click through.
+
+Where this machine can run containers there is a real one too, and a profile whose servers really run on it.
+"""
 
 import os
 import shutil
@@ -6,14 +9,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from devplatform_hub.kube.user_access import admin_objects
-from tests.lab import build, tools
+from tests.lab import build, node, tools
 from tests.lab import simulated_failures as failures
 from tests.lab.cluster import Cluster
-from tests.lab.cluster_hub import ClusterHub, cluster_hub
+from tests.lab.cluster_hub import LOCAL_SIGN_IN, ClusterHub, cluster_hub
 from tests.lab.control_plane import own_environment
+from tests.lab.node import IMAGE, PLACE, RealNode
 
 _USERS, _ADMINS = "developer-platform-users", "developer-platform-admins"
 _ADMINS_IN_CLUSTER = f"{_ADMINS}@example.com"
@@ -54,11 +59,13 @@ profiles:
     memory: 1G
     cluster: {{image: "{failures.OUT_OF_MEMORY}"}}
 """
-_CONFIG = """
-c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.local.LocalAuthenticator"
-c.LocalAuthenticator.users_file = s["folder"] + "/data/users.yaml"
-del c.Authenticator["allow_all"]
-c.JupyterHub.load_groups = {}
+_REAL = f"""\
+  - name: real
+    display_name: A real server
+    description: JupyterLab and VS Code that really run, in a container on this machine.
+    cpu: 1
+    memory: 2G
+    cluster: {{image: "{IMAGE}", {PLACE}}}
 """
 
 
@@ -89,6 +96,8 @@ def show(cluster: Cluster, hub: ClusterHub, said: list[str]) -> None:
     print(f"Look around:  {kubectl} get pods,events -n people -o wide")
     print(f"As boss:      {kubectl} get pods -n people --as boss@example.com --as-group {_ADMINS_IN_CLUSTER}")
     print(f"Logs:         {hub.folder}/hub.log, {cluster.folder}/*.log")
+    missing = node.missing()
+    print(f"Only simulated machines: {missing}" if missing else "Real servers: choose the profile `A real server`")
     print("Ctrl-C ends all of it.", flush=True)
 
 
@@ -102,8 +111,11 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="devplatform-lab-"))
     print("Starting the control plane, twenty machines and the hub ...", flush=True)
     try:
-        with Cluster(folder / "cluster") as cluster:
+        with Cluster(folder / "cluster") as cluster, ExitStack() as more:
             machines(cluster)
+            address, profiles = "127.0.0.1", _PROFILES
+            if not node.missing():
+                address, profiles = more.enter_context(RealNode(cluster, folder / "node")).address, _PROFILES + _REAL
             said = add_people(folder / "data")
             namespace = cluster.namespace("people")
             cluster.apply(*admin_objects(_ADMINS_IN_CLUSTER, namespace=namespace))  # as the chart does
@@ -112,11 +124,12 @@ def main() -> int:
                 cluster,
                 folder,
                 namespace=namespace,
-                profiles=_PROFILES,
+                profiles=profiles,
                 groups={},
                 admins=(),
-                config=_CONFIG,
+                config=LOCAL_SIGN_IN,
                 origin=origin,
+                address=address,
             ) as hub:
                 show(cluster, hub, said)
                 signal.pause()

@@ -37,6 +37,13 @@ profiles:
 """
 AT_ONCE = "c.JupyterHub.tornado_settings = {**c.JupyterHub.tornado_settings, 'slow_spawn_timeout': 0}\n"
 """For `config`: a request for a server is answered before that is there, as its progress page needs it."""
+LOCAL_SIGN_IN = """\
+c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.local.LocalAuthenticator"
+c.LocalAuthenticator.users_file = s["folder"] + "/data/users.yaml"
+del c.Authenticator["allow_all"]
+c.JupyterHub.load_groups = {}
+"""
+"""For `config`, with no groups: people sign in with what `devplatform user add --data FOLDER/data` gave them."""
 _CONFIG = """\
 c.JupyterHub.load_groups = s["groups"]
 c.Authenticator.admin_users = set(s["admins"])

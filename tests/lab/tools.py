@@ -13,6 +13,9 @@ from pathlib import Path
 
 from tests.lab import build
 
+NEEDS_CONTAINERS = (
+    "as root, install buildah, containerd, containernetworking-plugins, debootstrap and runc, then make lab-tools"
+)
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCKS = ROOT / "devplatform_hub" / "embedded" / "locks"
 
@@ -75,6 +78,13 @@ def helm() -> Path | None:
     return (build.found("helm") or {}).get("helm")
 
 
+def real_node() -> Path | None:
+    """The kubelet of tests/lab/node.py, where this machine can run containers and their image is built."""
+    from tests.lab import node  # its image is made of what is found here
+
+    return None if node.missing() else build.path("kubelet")
+
+
 TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "proxy": (configurable_http_proxy, "make lab-tools"),
     "code-server": (code_server, "install g++, make and libkrb5-dev, then make lab-tools"),
@@ -84,6 +94,7 @@ TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "fuse": (fuse, "install fuse3 and allow /dev/fuse"),
     "cluster": (cluster, build.NEEDS_GO),
     "helm": (helm, build.NEEDS_GO),
+    "node": (real_node, NEEDS_CONTAINERS),
 }
 """Name of a tool as the `lab` marker spells it -> how to find it, and what puts it there."""
 

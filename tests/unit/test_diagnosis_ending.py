@@ -45,6 +45,37 @@ def deleted(**status: object) -> Json:
             ),
             id="memory",
         ),
+        # containerd marks a container for good when one process of it was ended, whatever comes later.
+        pytest.param(
+            pod(container(**terminated(0, "OOMKilled"))),
+            Ending("shut-down", "It was shut down from inside.", "", 0),
+            id="shut down long after one kernel of it ran out of memory",
+        ),
+        pytest.param(
+            pod(container(**terminated(143, "OOMKilled"))),
+            Ending("shut-down", "Its program was asked to end.", AGAIN, 143),
+            id="asked to end after one kernel of it ran out of memory",
+        ),
+        pytest.param(
+            pod(container(**terminated(1, "OOMKilled"))),
+            Ending(
+                "out-of-memory",
+                "A part of it used more memory than its 8 GB and was ended; then its program ended with status 1.",
+                "Choose a profile with more memory, or load less at a time.",
+                1,
+            ),
+            id="its program did not survive the end of a part",
+        ),
+        pytest.param(
+            pod(
+                container(**terminated(143, "OOMKilled")),
+                phase="Failed",
+                reason="Preempted",
+                conditions=target("PreemptionByScheduler"),
+            ),
+            Ending("pre-empted", MORE, AGAIN, 143),
+            id="taken away after one kernel of it ran out of memory",
+        ),
         pytest.param(
             evicted(
                 "The node was low on resource: memory. Threshold quantity: 100Mi, available: 51Mi. "

@@ -10,6 +10,7 @@ from .full_disk import CODE, ENDED, HINT, is_full
 from .model import Ending
 
 _AGAIN = "Start it again."
+_LESS = "Choose a profile with more memory, or load less at a time."
 _GONE = "Your server is gone from the cluster."
 _LOST = ("DeletionByTaintManager", "DeletionByPodGC")
 _SPOT = ("cloud.google.com/gke-spot", "cloud.google.com/gke-preemptible")
@@ -31,15 +32,20 @@ def diagnose_end(pod: Json | None, events: Sequence[Json], *, container: str = "
     ended = _terminated(status, container)
     code = ended.get("exitCode")
     exit_code = code if isinstance(code, int) and not isinstance(code, bool) and 0 <= code < 256 else 1
-    if ended.get("reason") == "OOMKilled":
-        limit = memory_limit(pod, container)
-        message = f"It used more memory than {'its ' + limit if limit else 'it has'}, so it was ended."
-        return Ending("out-of-memory", message, "Choose a profile with more memory, or load less at a time.", _KILLED)
+    limit = memory_limit(pod, container)
+    memory = f"used more memory than {'its ' + limit if limit else 'it has'}"
+    # containerd gives this reason to whatever end comes after that of any one process, be it a kernel of last week.
+    was_killed = ended.get("reason") == "OOMKilled"
+    if was_killed and exit_code == _KILLED:
+        return Ending("out-of-memory", f"It {memory}, so it was ended.", _LESS, _KILLED)
     taken = _taken(pod, status, ended, exit_code or 1)
     if taken:
         return taken
     if mapping(pod.get("metadata")).get("deletionTimestamp"):
         return _from_events(heard) or Ending("deleted", "It was deleted from outside the platform.", _AGAIN)
+    if was_killed and exit_code not in (0, NO_SPACE, *_ASKED):
+        message = f"A part of it {memory} and was ended; then its program ended with status {exit_code}."
+        return Ending("out-of-memory", message, _LESS, exit_code)
     if ended:
         return _program(status, ended, exit_code)
     return _from_events(heard) or Ending("gone", _GONE, _AGAIN)

@@ -12,7 +12,7 @@ from tests.browser.conftest import keep
 from tests.browser.test_journey import EDITOR_TIMEOUT, wait_for
 from tests.integration.product import PASSWORD, USERS_GROUP, devplatform
 from tests.lab.cluster import Cluster
-from tests.lab.cluster_hub import LOCAL_SIGN_IN, ClusterHub
+from tests.lab.cluster_hub import AT_ONCE, LOCAL_SIGN_IN, ClusterHub
 from tests.lab.node import RealNode
 from tests.lab.node_hub import home_of, node_hub
 
@@ -37,7 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterHub]:
         assert added.returncode == 0, added.stderr
     with Cluster(folder / "cluster") as cluster, RealNode(cluster, folder / "node") as node:
         namespace = cluster.namespace("browser")
-        with node_hub(node, folder, namespace=namespace, groups={}, admins=(), config=LOCAL_SIGN_IN) as hub:
+        with node_hub(node, folder, namespace=namespace, groups={}, admins=(), config=LOCAL_SIGN_IN + AT_ONCE) as hub:
             yield hub
 
 

@@ -43,7 +43,7 @@ def diagnose_end(pod: Json | None, events: Sequence[Json], *, container: str = "
         return taken
     if mapping(pod.get("metadata")).get("deletionTimestamp"):
         return _from_events(heard) or Ending("deleted", "It was deleted from outside the platform.", _AGAIN)
-    if was_killed and exit_code not in (0, NO_SPACE, *_ASKED):
+    if was_killed and exit_code not in (0, *_ASKED) and not is_full(exit_code, ended.get("message")):
         message = f"A part of it {memory} and was ended; then its program ended with status {exit_code}."
         return Ending("out-of-memory", message, _LESS, exit_code)
     if ended:

@@ -72,7 +72,7 @@ def in_terminal(product: Product, token: str, command: str, until: str) -> str:
 def audit(product: Product) -> list[tuple[str, str, str]]:
     """What happened to Bob's server, oldest first."""
     lines = map(json.loads, (product.data / "logs" / "audit.jsonl").read_text("utf-8").splitlines())
-    return [(one["action"], one["outcome"], one.get("why", "")) for one in lines if one.get("target") == "bob"]
+    return [(one["action"], one["outcome"], one.get("why", "")) for one in lines if one.get("target") == "bob/"]
 
 
 def temporary_homes() -> set[Path]:

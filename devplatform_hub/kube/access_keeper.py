@@ -11,6 +11,7 @@ from .session_access import Swept, UserAccess
 from .user_access import Session
 from .watching import PodWatch
 
+_FIRST_AFTER = 30.0
 _log = logging.getLogger("devplatform.access")
 
 Active = Callable[[str, Mapping[str, Any]], Iterable[Session]]
@@ -35,6 +36,8 @@ class AccessKeeper:
         return self._kept[namespace][0]
 
     async def _sweep_on(self) -> None:
+        # A hub that has just started has its servers to look after first: nobody waits for a sweep.
+        await asyncio.sleep(min(_FIRST_AFTER, self.interval))
         while True:
             for namespace in list(self._kept):
                 try:

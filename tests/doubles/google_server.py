@@ -228,7 +228,8 @@ class GoogleServer(ApiServer):
         return lower if lower in known or is_foreign else None
 
     def _above(self, key: str) -> set[str]:
-        return {group for group, members in self.members.items() if key in {member.lower() for member in members}}
+        wanted = key.lower()
+        return {group for group, members in self.members.items() if wanted in {member.lower() for member in members}}
 
 
 def quota_error(status: int, reason: str) -> str:

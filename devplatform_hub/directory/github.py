@@ -215,7 +215,8 @@ def _refuse_parts(answer: Answer, path: str, *, scoped: bool) -> None:
             f"GitHub leaves organisations out of {path}: the token is not authorised for their SSO"
         )
     scopes = answer.headers.get("X-OAuth-Scopes")
-    if scoped and scopes is not None and not _READS_ORGANIZATIONS & {one.strip() for one in scopes.split(",")}:
+    # Tokens of GitHub Apps have permissions in place of scopes, and this header empty or not at all.
+    if scoped and scopes and not _READS_ORGANIZATIONS & {one.strip() for one in scopes.split(",")}:
         raise DirectoryUnavailable(f"GitHub leaves organisations out of {path}: the scope read:org is missing")
 
 

@@ -179,9 +179,9 @@ class GoogleGroupDirectory(RemoteGroupDirectory):
         try:
             first = await self.admin.groups_with(subject)
         except GoogleRefused as refusal:
-            if refusal.error.status == 404:
+            if refusal.error.status == 404 and not self.check_accounts:
                 return frozenset()
-            raise
+            raise  # an account that is there cannot be unknown: Google's parts do not agree yet
         return await walk(first, self._groups_above, WalkLimits(self.groups_at_most, self.depth_at_most))
 
     async def _groups_above(self, group: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from .json_shapes import MalformedAnswer, Pages, as_list, as_object, flag_of, te
 ADMIN_ROOT = "https://admin.googleapis.com"
 _PAGE = "200"  # the API's own maximum
 _GROUP_FIELDS = "kind,nextPageToken,groups(email)"
+_BEYOND_REACH = {(403, "forbidden"), (403, "notAuthorized"), (403, "PERMISSION_DENIED"), (400, "invalid")}
 _USER_FIELDS = "id,primaryEmail,suspended,archived,customerId"
 
 
@@ -81,9 +82,7 @@ class AdminSdk:
 
 def is_beyond_reach(error: GoogleRefused) -> bool:
     """Whether this says that the key belongs to nobody whom this administrator may ask about."""
-    return error.error.status == 404 or (
-        error.error.status == 403 and error.error.reason in {"forbidden", "notAuthorized", "PERMISSION_DENIED"}
-    )
+    return error.error.status == 404 or (error.error.status, error.error.reason) in _BEYOND_REACH
 
 
 def _body(answer: Answer, step: Step, setup: Setup, scope: str, what: str) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ from .json_api import Answer, JsonApi, Limits
 from .retrying import Patience
 
 _WARNED_AT_MOST = 1000
+_NO_SUBJECTS = ("", ".", "..")
+"""In the path of a question these would make it another question."""
 
 
 class RemoteGroupDirectory(LoggingConfigurable):
@@ -63,7 +65,7 @@ class RemoteGroupDirectory(LoggingConfigurable):
 
     async def groups_of(self, identity: Identity) -> frozenset[GroupName]:
         """Every group of this person; complete, or `DirectoryUnavailable`."""
-        if identity.provider != self.provider:
+        if identity.provider != self.provider or identity.subject in _NO_SUBJECTS:
             return frozenset()
         return await self._people.get((identity.subject, identity.email), lambda: self._in_time(identity))
 

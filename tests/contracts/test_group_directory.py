@@ -146,6 +146,13 @@ async def test_an_outage_half_way_is_no_answer(remote: Any) -> None:
         remote.heal()
 
 
+@pytest.mark.parametrize("subject", ["", ".", ".."])
+async def test_a_subject_that_is_a_step_of_a_path_is_nobody(remote: Any, subject: str) -> None:
+    """It never makes the question another one."""
+    assert await remote.directory.groups_of(Identity(remote.directory.provider, subject, "alice")) == frozenset()
+    assert not remote.server.calls
+
+
 async def test_two_at_once_are_one_look_up(remote: Any) -> None:
     """People who ask at the same time share one look-up, and one who leaves takes nothing from the others."""
     alice = remote.person(1, "alice")

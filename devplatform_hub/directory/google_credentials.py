@@ -26,6 +26,7 @@ from .held_token import AccessToken
 
 TOKEN_ROOT = "https://oauth2.googleapis.com"  # noqa: S105
 IAM_CREDENTIALS_ROOT = "https://iamcredentials.googleapis.com"
+_PROJECTS = "cloudresourcemanager.googleapis.com"
 _SOURCE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
@@ -50,6 +51,14 @@ class _Exchange:
     body: Any = field(default=None, repr=False)
 
 
+class _Unasked:
+    """google-auth looks up the project of a federated identity, which nobody here needs: one call less to reach."""
+
+    status = 404
+    headers: Mapping[str, str] = {}
+    data = b"{}"
+
+
 class RootedRequest(google.auth.transport.requests.Request):
     """google-auth's transport with our time limit, and with the two roots where an operator put them."""
 
@@ -64,6 +73,8 @@ class RootedRequest(google.auth.transport.requests.Request):
         self, url: Any, method: Any = "GET", body: Any = None, headers: Any = None, timeout: Any = None, **kwargs: Any
     ) -> Any:
         """The answer to one call of google-auth."""
+        if urlsplit(url).hostname == _PROJECTS:
+            return _Unasked()
         limit = min(timeout or self._timeout, self._timeout)
         self.last = _Exchange(_step_of(url, body))
         response = super().__call__(  # type: ignore[no-untyped-call]

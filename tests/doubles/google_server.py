@@ -103,11 +103,27 @@ class GoogleServer(ApiServer):
         sign = r"/v1/projects/-/serviceAccounts/{account}:signJwt"
         return [
             web.post("/token", self._token),
+            web.post("/v1/token", self._exchange),
             web.post(sign, self._sign),
             web.get("/admin/directory/v1/groups", self._groups),
             web.get("/admin/directory/v1/users/{key}", self._user),
             web.get("/v1/groups/-/memberships:searchTransitiveGroups", self._search),
+            web.get("/", self._metadata),
+            web.get("/computeMetadata/v1/{path:.*}", self._metadata),
         ]
+
+    # The metadata server of a pod, with Workload Identity.
+
+    async def _metadata(self, request: web.Request) -> web.Response:
+        headers = {"Metadata-Flavor": "Google"}
+        path = request.match_info.get("path", "")
+        if path.endswith("/token"):
+            return web.json_response(json.loads(self._issued("source").text or ""), headers=headers)
+        if path.startswith("instance/service-accounts/"):
+            account = {"email": "hub@project.iam.gserviceaccount.com", "scopes": ["cloud-platform"], "aliases": []}
+            return web.json_response(account, headers=headers)
+        known = {"": "computeMetadata/", "project/project-id": "project", "universe/universe-domain": "googleapis.com"}
+        return web.Response(text=known.get(path, ""), status=200 if path in known else 404, headers=headers)
 
     # OAuth and IAM Credentials.
 
@@ -127,6 +143,14 @@ class GoogleServer(ApiServer):
         if claims.get("sub") not in {account.email for account in self.accounts.values()}:
             return _oauth_error("invalid_grant", "Invalid email or User ID", 400)
         return self._issued(claims["scope"])
+
+    async def _exchange(self, request: web.Request) -> web.Response:
+        """The Security Token Service, for a token from elsewhere."""
+        form = await request.post()
+        if form.get("subject_token") != "from another cloud":
+            return _oauth_error("invalid_grant", "The subject token is invalid.", 400)
+        issued = json.loads(self._issued("source").text or "")
+        return web.json_response(issued | {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"})
 
     def _issued(self, scope: str) -> web.Response:
         token = f"ya29.{scope.rpartition('/')[2]}-{len(self.tokens)}"

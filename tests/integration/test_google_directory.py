@@ -1,6 +1,7 @@
 """Google's directory through the real google-auth, against a double that follows the REST reference."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -70,6 +71,36 @@ async def test_one_token_for_everybody_and_no_key(source: Google) -> None:
     assert source.server.calls[SIGN] == 2  # accounts and the search; the scope for groups was not needed
     assert source.server.calls["/token"] == 4
     assert set(source.server.tokens.values()) == {"source", USERS_SCOPE, SEARCH_SCOPE}
+
+
+async def test_a_pod_with_workload_identity_needs_nothing_else(source: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata server of GKE gives the program's identity; no file of any kind is there."""
+    host = source.server.url.removeprefix("http://")
+    monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", host)
+    monkeypatch.setenv("GCE_METADATA_IP", host)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    source.put(alice := source.person(1, "alice"), "data-team")
+    assert await source.directory.groups_of(alice) == source.expected("data-team")
+    assert source.server.calls["/computeMetadata/v1/{path}"] > 0
+
+
+async def test_a_federated_identity_works_too(source: Google, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workload Identity Federation, for a hub that runs outside Google: a token from a file is exchanged."""
+    (tmp_path / "token").write_text("from another cloud")
+    pool = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q"
+    configuration = {
+        "type": "external_account",
+        "audience": pool,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": f"{source.server.url}/v1/token",
+        "credential_source": {"file": str(tmp_path / "token")},
+    }
+    (tmp_path / "federation.json").write_text(json.dumps(configuration))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "federation.json"))
+    source.put(alice := source.person(1, "alice"), "data-team")
+    assert await source.directory.groups_of(alice) == source.expected("data-team")
+    assert source.server.calls["/v1/token"] > 0
 
 
 async def test_a_key_file_works_and_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

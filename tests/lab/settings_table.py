@@ -9,6 +9,9 @@ from traitlets import TraitType, Undefined
 
 from devplatform_culler.app import CullerApp
 from devplatform_hub.authenticators.local import LocalAuthenticator
+from devplatform_hub.directory.github import GitHubGroupDirectory
+from devplatform_hub.directory.google import GoogleGroupDirectory
+from devplatform_hub.directory.keycloak import KeycloakGroupDirectory
 from devplatform_hub.embedded.spawner import EmbeddedSpawner
 from devplatform_hub.kube.settings import DECIDED
 from devplatform_hub.spawner import DevPlatformSpawner
@@ -22,6 +25,9 @@ _CLASSES: tuple[tuple[Any, str], ...] = (
     (DevPlatformSpawner, "Servers as pods. Every trait of KubeSpawner that is not named here works as KubeSpawner's."),
     (EmbeddedSpawner, "Servers as processes of one machine."),
     (LocalAuthenticator, "Sign-in on one machine."),
+    (GoogleGroupDirectory, "Groups of a Google Workspace or Cloud Identity account."),
+    (KeycloakGroupDirectory, "Groups of a Keycloak realm."),
+    (GitHubGroupDirectory, "Organisations and teams of GitHub."),
     (VersionsApp, "The service of file versions."),
     (LocalVersionStore, "Versions in a folder of one machine."),
     (MlflowProxyApp, "The proxy before MLflow."),

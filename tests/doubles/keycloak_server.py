@@ -1,0 +1,80 @@
+"""A Keycloak realm as the directory sees it: client credentials, userinfo, and users of the Admin API."""
+
+import base64
+import uuid
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from .api_server import ApiServer
+
+REALM = "acme"
+CLIENT, SECRET = "devplatform-directory", "s3cret/with=signs"
+
+
+@dataclass
+class Person:
+    """A user of the realm, in groups named by their paths."""
+
+    id: str
+    paths: set[str] = field(default_factory=set)
+    enabled: bool = True
+
+
+class KeycloakServer(ApiServer):
+    """One realm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.people: dict[str, Person] = {}
+        self.claim: str | None = "groups"
+        self.may_read = True
+        self.token_lifetime = 60
+        self.tokens: list[str] = []
+
+    def routes(self) -> list[web.RouteDef]:
+        admin, oidc = f"/admin/realms/{REALM}/users/{{id}}", f"/realms/{REALM}/protocol/openid-connect"
+        return [
+            web.post(f"{oidc}/token", self._token),
+            web.get(f"{oidc}/userinfo", self._userinfo),
+            web.get(admin, self._user),
+            web.get(f"{admin}/groups", self._groups),
+        ]
+
+    async def _token(self, request: web.Request) -> web.Response:
+        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        expected = base64.b64encode(f"{CLIENT}:s3cret%2Fwith%3Dsigns".encode()).decode()
+        form = await request.post()
+        if scheme != "Basic" or sent != expected or form.get("grant_type") != "client_credentials":
+            return web.json_response({"error": "unauthorized_client"}, status=401)
+        self.tokens.append(f"client-{uuid.uuid4()}")
+        return web.json_response({"access_token": self.tokens[-1], "expires_in": self.token_lifetime})
+
+    async def _userinfo(self, request: web.Request) -> web.Response:
+        person = self.people.get(request.headers.get("Authorization", "").removeprefix("Bearer of-"))
+        if person is None or not person.enabled:
+            return web.json_response({"error": "invalid_token"}, status=401)
+        claims = {"sub": person.id, "preferred_username": "alice"}
+        return web.json_response(claims | ({self.claim: sorted(person.paths)} if self.claim else {}))
+
+    async def _user(self, request: web.Request) -> web.Response:
+        if refusal := self._refusal(request):
+            return refusal
+        person = self.people.get(request.match_info["id"])
+        if person is None:
+            return web.json_response({"error": "User not found"}, status=404)
+        return web.json_response({"id": person.id, "username": "alice", "enabled": person.enabled})
+
+    async def _groups(self, request: web.Request) -> web.Response:
+        if refusal := self._refusal(request):
+            return refusal
+        first, most = int(request.query.get("first", 0)), int(request.query.get("max", 100))
+        paths = sorted(self.people[request.match_info["id"]].paths)[first : first + most]
+        return web.json_response(
+            [{"id": f"id:{path}", "name": path.rpartition("/")[2], "path": path} for path in paths]
+        )
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return web.json_response({"error": "HTTP 401 Unauthorized"}, status=401)
+        return None if self.may_read else web.json_response({"error": "HTTP 403 Forbidden"}, status=403)

@@ -50,6 +50,8 @@ def group_of_organization(organization: str) -> GroupName | None:
 
 def _named(text: str) -> GroupName | None:
     try:
-        return parse_group(text)
+        name = parse_group(text)
     except PublicError:
         return None
+    # What a person types is forgiven a space or a wide letter; here ` admins` would be a second way to be `admins`.
+    return name if name == text.lower() else None

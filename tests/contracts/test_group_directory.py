@@ -6,6 +6,7 @@ from typing import Protocol
 import pytest
 
 from devplatform_hub.core.identity import Identity, parse_group
+from devplatform_hub.directory.claims import ClaimsGroupDirectory
 from devplatform_hub.directory.static import StaticGroupDirectory
 from devplatform_hub.directory.users_file import UsersFile
 from devplatform_hub.ports import DirectoryUnavailable, GroupDirectory
@@ -71,7 +72,35 @@ class VanishedUsersYaml(UsersYaml):
         self._file.path.unlink()
 
 
-SOURCES: list[type[Source]] = [UsersYaml, VanishedUsersYaml]
+class ProviderClaims:
+    """What an identity provider says of people in its userinfo."""
+
+    provider = "https://sso.example.com"
+
+    def __init__(self, folder: Path) -> None:
+        self._people: dict[str, list[str]] = {}
+        self._claim = "groups"
+        self.directory: GroupDirectory = ClaimsGroupDirectory(
+            claims_of=self._claims_of, provider=self.provider, group_domain="local"
+        )
+
+    async def _claims_of(self, identity: Identity) -> dict[str, object]:
+        return {"sub": identity.subject, self._claim: self._people.get(identity.subject, [])}
+
+    def put(self, identity: Identity, *groups: str) -> None:
+        self._people[identity.subject] = list(groups)
+
+    def remove(self, identity: Identity) -> None:
+        del self._people[identity.subject]
+
+    def fail(self) -> None:
+        self._claim = "of-another-name"
+
+    def heal(self) -> None:
+        self._claim = "groups"
+
+
+SOURCES: list[type[Source]] = [UsersYaml, VanishedUsersYaml, ProviderClaims]
 
 
 @pytest.fixture(params=SOURCES, ids=lambda source: source.__name__)

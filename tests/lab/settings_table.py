@@ -9,6 +9,8 @@ from traitlets import TraitType, Undefined
 
 from devplatform_culler.app import CullerApp
 from devplatform_hub.authenticators.local import LocalAuthenticator
+from devplatform_hub.authenticators.oidc import OidcAuthenticator
+from devplatform_hub.directory.claims import ClaimsGroupDirectory
 from devplatform_hub.embedded.spawner import EmbeddedSpawner
 from devplatform_hub.kube.settings import DECIDED
 from devplatform_hub.spawner import DevPlatformSpawner
@@ -22,6 +24,12 @@ _CLASSES: tuple[tuple[Any, str], ...] = (
     (DevPlatformSpawner, "Servers as pods. Every trait of KubeSpawner that is not named here works as KubeSpawner's."),
     (EmbeddedSpawner, "Servers as processes of one machine."),
     (LocalAuthenticator, "Sign-in on one machine."),
+    (
+        OidcAuthenticator,
+        "Sign-in at any OpenID Connect provider (`devplatform-oidc`). Every trait of GenericOAuthenticator that is not "
+        "named here works as oauthenticator's, but those that would let people in past the groups.",
+    ),
+    (ClaimsGroupDirectory, "Groups that the provider names in a claim."),
     (VersionsApp, "The service of file versions."),
     (LocalVersionStore, "Versions in a folder of one machine."),
     (MlflowProxyApp, "The proxy before MLflow."),

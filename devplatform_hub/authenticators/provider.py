@@ -49,6 +49,11 @@ class ProviderAccessMixin(ProviderSettings):
             self._directory = self.make_directory()
         return self._directory
 
+    def check_allow_config(self) -> None:
+        """Raises `ValueError` and `TraitError` that name the setting, of the directory's too."""
+        super().check_allow_config()
+        _ = self.group_directory
+
     # What a kind of provider adds.
 
     def make_directory(self) -> GroupDirectory:

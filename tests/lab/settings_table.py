@@ -8,6 +8,9 @@ from typing import Any
 from traitlets import TraitType, Undefined
 
 from devplatform_culler.app import CullerApp
+from devplatform_hub.authenticators.github import GitHubAuthenticator
+from devplatform_hub.authenticators.google import GoogleAuthenticator
+from devplatform_hub.authenticators.keycloak import KeycloakAuthenticator
 from devplatform_hub.authenticators.local import LocalAuthenticator
 from devplatform_hub.authenticators.oidc import OidcAuthenticator
 from devplatform_hub.directory.claims import ClaimsGroupDirectory
@@ -29,6 +32,9 @@ _CLASSES: tuple[tuple[Any, str], ...] = (
         "Sign-in at any OpenID Connect provider (`devplatform-oidc`). Every trait of GenericOAuthenticator that is not "
         "named here works as oauthenticator's, but those that would let people in past the groups.",
     ),
+    (GoogleAuthenticator, "Sign-in with Google Workspace (`devplatform-google`)."),
+    (KeycloakAuthenticator, "Sign-in at Keycloak (`devplatform-keycloak`)."),
+    (GitHubAuthenticator, "Sign-in with GitHub (`devplatform-github`)."),
     (ClaimsGroupDirectory, "Groups that the provider names in a claim."),
     (VersionsApp, "The service of file versions."),
     (LocalVersionStore, "Versions in a folder of one machine."),

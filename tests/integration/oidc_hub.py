@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -110,8 +110,12 @@ class OidcBrowser(Browser):
 
 
 @asynccontextmanager
-async def oidc_browser(hub: OidcHub) -> AsyncIterator[OidcBrowser]:
+async def browser_at(origin: str) -> AsyncIterator[OidcBrowser]:
     """A browser with empty cookies."""
-    jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(cookie_jar=jar) as session:
-        yield OidcBrowser(session, hub.origin)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        yield OidcBrowser(session, origin)
+
+
+def oidc_browser(hub: OidcHub) -> AbstractAsyncContextManager[OidcBrowser]:
+    """A browser with empty cookies, at this hub."""
+    return browser_at(hub.origin)

@@ -24,7 +24,7 @@ from .provider_calls import ProviderRefused, ask
 from .provider_settings import ProviderSettings
 from .refusals import SignInRefused, provider_unavailable, sign_in_failed
 
-_DEAD_TOKEN = (400, 401, 403)
+_UNAUTHORIZED = 401
 _NOBODY_YET = "(unknown)"
 
 
@@ -128,7 +128,8 @@ class ProviderAccessMixin(ProviderSettings):
         try:
             return await self._told(grant)
         except ProviderRefused as refused:
-            if refused.status not in _DEAD_TOKEN:
+            # Not 403: GitHub says so of too many calls, others of a scope that the platform lacks.
+            if refused.status != _UNAUTHORIZED and refused.error != "invalid_token":
                 raise DirectoryUnavailable(f"the provider refuses to tell who somebody is: {refused}") from None
         except IdTokenRefused:
             return None

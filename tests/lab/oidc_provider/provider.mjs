@@ -43,7 +43,7 @@ const provider = new Provider(settings.issuer, {
 provider.use(async (ctx, next) => {
   const { faults = {} } = state();
   if (faults.down && !ctx.path.startsWith("/interaction")) { ctx.status = 503; ctx.body = "down"; return; }
-  if (faults.userinfo && ctx.path === "/me") { ctx.status = faults.userinfo; ctx.body = { error: "invalid_token" }; return; }
+  if (faults.userinfo && ctx.path === "/me") { ctx.status = faults.userinfo; ctx.body = { error: faults.userinfo_error ?? "invalid_token" }; return; }
   if (faults.token_error && ctx.path === "/token") { ctx.status = faults.token_error.status; ctx.body = { error: faults.token_error.error }; return; }
   await next();
   if (ctx.path === "/me" && ctx.status === 200 && faults.userinfo_claims) ctx.body = { ...ctx.body, ...faults.userinfo_claims };

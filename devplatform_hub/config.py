@@ -4,11 +4,13 @@
 one machine needs: addresses on loopback, a database file, local sign-in, and servers as processes.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .atomic_files import write_atomically
 from .core.identity import LOCAL_DOMAIN
 from .hub_database import connection_settings
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
@@ -132,6 +134,11 @@ class Machine:
     """Traits that an operator sets on top, by class: {"EmbeddedSpawner": {"start_timeout": 30}}."""
 
     @property
+    def signs_in_elsewhere(self) -> bool:
+        """Whether an identity provider signs people in, and not `users.yaml`."""
+        return "authenticator_class" in self.settings.get("JupyterHub", {})
+
+    @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -153,6 +160,8 @@ def setup_machine(c: Any, machine: Machine) -> None:
     c.ConfigurableHTTPProxy.command = list(machine.proxy_command)
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{machine.proxy_api_port}"
     c.ConfigurableHTTPProxy.pid_file = str(data / "run" / "proxy.pid")
+    if machine.signs_in_elsewhere:
+        c.CryptKeeper.keys = [_crypt_key(data / "hub" / "crypt_key")]
     c.LocalAuthenticator.users_file = str(data / "users.yaml")
     c.EmbeddedSpawner.data_folder = machine.data
     c.EmbeddedSpawner.profiles_file = str(data / "profiles.yaml")
@@ -163,6 +172,13 @@ def setup_machine(c: Any, machine: Machine) -> None:
     for name, traits in machine.settings.items():
         for trait, value in traits.items():
             c[name][trait] = value
+
+
+def _crypt_key(file: Path) -> bytes:
+    """The key that people's tokens are kept with, made when it is first needed."""
+    if not file.exists():
+        write_atomically(file, secrets.token_hex(32))
+    return bytes.fromhex(file.read_text("ascii"))
 
 
 def _machine_services(machine: Machine, data: Path) -> list[dict[str, Any]]:

@@ -57,15 +57,28 @@ class ProfileSpawnerMixin(_Base):
         """,
     ).tag(config=True)
     group_domain = Unicode(
-        LOCAL_DOMAIN, help="The domain of group names that are written without one, such as `example.com`."
+        help="""The domain of group names that are written without one, such as `example.com`. By default that of the
+        platform's sign-in, as are the two groups.""",
     ).tag(config=True)
-    users_group = Unicode(DEFAULT_USERS_GROUP, help="Members may start servers.").tag(config=True)
-    admins_group = Unicode(
-        DEFAULT_ADMINS_GROUP, help="Members may start servers with every profile, whatever group it is limited to."
-    ).tag(config=True)
+    users_group = Unicode(help="Members may start servers.").tag(config=True)
+    admins_group = Unicode(help="Members may start servers with every profile, whatever group it is limited to.").tag(
+        config=True
+    )
 
     # JupyterHub 5 hands on a body of any kind; where that cannot be taken, a server stays that nobody started.
     user_options = AnyValue()
+
+    @default("group_domain")
+    def _domain_of_the_sign_in(self) -> str:
+        return str(getattr(self.authenticator, "group_domain", "") or LOCAL_DOMAIN)
+
+    @default("users_group")
+    def _users_of_the_sign_in(self) -> str:
+        return str(getattr(self.authenticator, "users_group", "") or DEFAULT_USERS_GROUP)
+
+    @default("admins_group")
+    def _admins_of_the_sign_in(self) -> str:
+        return str(getattr(self.authenticator, "admins_group", "") or DEFAULT_ADMINS_GROUP)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._last_choice: dict[str, object] = {}

@@ -9,6 +9,7 @@ from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.log import log_request
 
 from .core.diagnosis.ending import stopped_by
+from .server_visits import note_visit
 from .servicekit import audit
 from .spawning import ProfileSpawnerMixin
 
@@ -16,8 +17,9 @@ _STOPPED = (202, 204)
 
 
 def log_and_note(handler: Any) -> None:
-    """For `tornado_settings["log_function"]`: the hub's own line, and a note where this request ended a server."""
+    """For `tornado_settings["log_function"]`: the hub's own line, and a note where a server was ended or visited."""
     log_request(handler)
+    note_visit(handler)
     is_stop = isinstance(handler, UserServerAPIHandler) and handler.request.method == "DELETE"
     if is_stop and handler.get_status() in _STOPPED:
         _note(handler)

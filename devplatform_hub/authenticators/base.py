@@ -1,6 +1,6 @@
 """What every sign-in of the platform shares: groups decide who comes in, who administers, and who is put out again.
 
-A provider (local, and later Google, Keycloak, GitHub) only says who somebody is. `GroupAccessMixin` asks the
+A provider (local, or any that speaks OpenID Connect) only says who somebody is. `GroupAccessMixin` asks the
 `GroupDirectory` for their groups, lets `core.access` decide, for a login and for every refresh alike, and
 carries the decision out: hub groups, administrator or not, or the end of every session, token and server.
 """
@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyterhub import roles
-from jupyterhub.auth import Authenticator
 from tornado.ioloop import PeriodicCallback
-from traitlets import Float, TraitError, Unicode, default, validate
 
-from ..core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
+from ..core.access import Access, decide_access
 from ..core.errors import PublicError
-from ..core.identity import LOCAL_DOMAIN, Identity, fold_username, parse_group, parse_username
+from ..core.group_roles import groups_of_roles
+from ..core.identity import Identity, fold_username, parse_username
 from ..ports import DirectoryUnavailable, GroupDirectory
 from ..servicekit import audit
-from .refusals import directory_unavailable, group_missing, name_taken
-from .sessions import Binding, end_sessions, stop_servers
+from .access_settings import AccessSettings
+from .group_roles import grant_roles
+from .refusals import SignInRefused, directory_unavailable, group_missing, name_taken
+from .sessions import Arrivals, Binding, end_sessions, stop_servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +40,13 @@ class _Known:
     at: float
 
 
-class GroupAccessMixin(Authenticator):
-    """Base of the platform's authenticators. A subclass gives `identify`, `account_of` and `group_directory`.
-
-    JupyterHub's own ways to let people in (`allow_all`, `allowed_users`, `admin_users`, ...) are refused when
-    the hub starts: there is one rule, and a setting that is silently without effect would hide it.
-    """
-
-    group_domain = LOCAL_DOMAIN
-    """The domain of group names that are configured without one."""
-
-    users_group = Unicode(DEFAULT_USERS_GROUP, config=True, help="Members may use the platform.")
-    admins_group = Unicode(DEFAULT_ADMINS_GROUP, config=True, help="Members may use and administer the platform.")
-    last_answer_lifetime = Float(
-        900,
-        min=0,
-        config=True,
-        help="""Seconds for which somebody who is signed in keeps the last known decision while the directory
-        cannot answer. After that they are kept out until it answers; nothing of theirs is ended.""",
-    )
+class GroupAccessMixin(AccessSettings):
+    """Base of the platform's authenticators. A subclass gives `identify`, `account_of` and `group_directory`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rules = AccessRules(
-            users_group=parse_group(self.users_group, self.group_domain),
-            admins_group=parse_group(self.admins_group, self.group_domain),
-        )
         self._known: dict[str, _Known] = {}
-        self._arriving: dict[str, Binding] = {}
+        self._arrivals = Arrivals()
         self._hub: Any = None
         self._endings: set[asyncio.Task[None]] = set()
         self._review: PeriodicCallback | None = None
@@ -115,6 +95,8 @@ class GroupAccessMixin(Authenticator):
             access = await self.decide(account.identity) if account else None
         except DirectoryUnavailable as error:
             return self._by_last_answer(user.name, error)
+        except SignInRefused as refused:
+            return self._put_out(user, f"is refused: {refused.problem.message}")
         if account is None or access is None:
             return self._put_out(user, "has no account any more, or it is disabled")
         if not access.allowed:
@@ -123,8 +105,11 @@ class GroupAccessMixin(Authenticator):
             return self._put_out(user, "signed in before their password or account was changed")
         self._known[user.name] = _Known(access, time.monotonic())
         standing = _standing(access)
-        same = user.admin == access.admin and sorted(group.name for group in user.groups) == standing["groups"]
-        return True if same else {"name": user.name, **standing}
+        changes = _changes(user, standing)
+        if not changes:
+            return True
+        audit.emit("person.change", actor="platform", target=user.name, outcome="allowed", why=changes)
+        return {"name": user.name, "auth_state": account.auth_state, **standing}
 
     def check_allowed(self, username: str, authentication: Any = None) -> bool:  # noqa: ARG002
         """Whether `authenticate` has decided so: an answer without groups did not come from there."""
@@ -143,7 +128,7 @@ class GroupAccessMixin(Authenticator):
 
     def add_user(self, user: Any) -> Any:
         """Bind a hub user that has just been made to the person who is signing in."""
-        binding = self._arriving.pop(user.name, None)
+        binding = self._arrivals.pop(user.name)
         if binding:
             user.orm_user.cookie_id = binding.new_cookie_id()
         return super().add_user(user)
@@ -151,6 +136,7 @@ class GroupAccessMixin(Authenticator):
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
         """The provider's handlers; from here on people with servers are reviewed even when they are not seen."""
         self._hub = app
+        grant_roles(app, groups_of_roles(self.roles_of_groups))
         self._review = PeriodicCallback(self._review_running, self.auth_refresh_age * 1000)
         self._review.start()
         return list(super().get_handlers(app))
@@ -167,7 +153,9 @@ class GroupAccessMixin(Authenticator):
         binding = Binding.of(account.identity, account.epoch)
         user = handler.find_user(name)
         if user is None:
-            self._arriving[name] = binding
+            if not self._arrivals.put(name, binding):
+                audit.emit("person.sign-in", actor=name, outcome="refused", why="name belongs to another subject")
+                raise name_taken(name)
             return
         cookie_id = user.orm_user.cookie_id
         if Binding.is_of_another(cookie_id, account.identity):
@@ -213,55 +201,24 @@ class GroupAccessMixin(Authenticator):
         """Decide again about everybody who has a server, whether or not anything of theirs asks the hub."""
         for user in list(self._hub.users.values()):
             if user.active:
-                await self.refresh_user(user)
-
-    # Settings that must fit the one rule.
-
-    @default("manage_groups")
-    def _groups_come_from_the_directory(self) -> bool:
-        return True
-
-    @default("auth_refresh_strict")
-    def _refuse_stale_tokens(self) -> bool:
-        return True  # since JupyterHub 6.1 the default would let a token outlive its owner's access
-
-    @default("any_allow_config")
-    def _groups_are_allow_config(self) -> bool:
-        return True
-
-    @validate("allow_all", "allowed_users", "allow_existing_users", "admin_users")
-    def _only_groups_decide(self, proposal: Any) -> Any:
-        if proposal.value:
-            raise TraitError(
-                f"{proposal.trait.name} has no place here: membership of {self.users_group} and {self.admins_group} "
-                "decides who may come in and who administers. Remove the setting."
-            )
-        return proposal.value
-
-    @validate("auth_refresh_age")
-    def _refresh_stays_on(self, proposal: Any) -> Any:
-        if proposal.value <= 0:
-            raise TraitError("auth_refresh_age has to be above 0: without it nobody would ever lose access.")
-        return proposal.value
-
-    @validate("users_group", "admins_group")
-    def _is_group(self, proposal: Any) -> Any:
-        try:
-            parse_group(proposal.value, self.group_domain)
-        except PublicError as error:
-            raise TraitError(f"{proposal.trait.name}: {error.message} {error.hint}") from None
-        return proposal.value
-
-    def check_allow_config(self) -> None:
-        """Raises `ValueError` when groups would not decide, or when everybody would be an administrator."""
-        if not self.manage_groups:  # equal to the trait's own default, so that traitlets validates nothing
-            raise ValueError("manage_groups has to be true: groups decide who may come in. Remove the setting.")
-        if self.rules.users_group == self.rules.admins_group:
-            raise ValueError(f"users_group and admins_group are both {self.users_group}: use two groups.")
+                change = await self.refresh_user(user)
+                if isinstance(change, dict):
+                    user.admin = change["admin"]
+                    roles.assign_default_roles(user.db, entity=user.orm_user)
+                    user.sync_groups(change["groups"])
 
 
 def _standing(access: Access) -> dict[str, Any]:
     return {"admin": access.admin, "groups": sorted(access.groups)}
+
+
+def _changes(user: Any, standing: dict[str, Any]) -> str:
+    """What differs from what the hub has of this user, in words; empty when nothing does."""
+    held, groups = {group.name for group in user.groups}, set(standing["groups"])
+    said = [] if user.admin == standing["admin"] else [f"{'is' if standing['admin'] else 'is no'} administrator"]
+    said += [f"joined {group}" for group in sorted(groups - held)]
+    said += [f"left {group}" for group in sorted(held - groups)]
+    return ", ".join(said)
 
 
 def _address(handler: Any) -> str:

@@ -59,3 +59,36 @@ def directory_unavailable(username: str = "") -> SignInRefused:
         status=503,
     )
     return SignInRefused(problem, username=username, retry_after=30)
+
+
+def provider_unavailable() -> SignInRefused:
+    """For everybody, while the identity provider does not answer as it should."""
+    problem = PublicError(
+        "Nobody can sign in right now: the identity provider does not answer.",
+        code="provider-unavailable",
+        hint="Try again in a minute. If it stays so, tell an administrator; the hub's log has the reason.",
+        status=503,
+    )
+    return SignInRefused(problem, retry_after=30)
+
+
+def sign_in_failed() -> SignInRefused:
+    """For whoever comes back from the provider with something that proves nothing."""
+    problem = PublicError(
+        "The sign-in could not be finished.",
+        code="sign-in-failed",
+        hint="Begin it again from the sign-in page, in one tab.",
+        status=403,
+    )
+    return SignInRefused(problem)
+
+
+def consent_missing() -> SignInRefused:
+    """For somebody who said no at the provider."""
+    problem = PublicError(
+        "You did not let the identity provider tell this platform who you are.",
+        code="consent-missing",
+        hint="Sign in again and agree, if you want to use it.",
+        status=403,
+    )
+    return SignInRefused(problem)

@@ -7,6 +7,8 @@ needed and a restart of the hub forgets nothing: `<subject>.<epoch>.<random>`.
 
 import hashlib
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from jupyterhub import orm
 from ..core.identity import Identity
 
 _ENDED = "ended"
+_ARRIVAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,48 @@ class Binding:
         return cookie_id.split(".")[1:2] == [_ENDED]
 
 
+class Arrivals:
+    """People who are signing in for the first time, until the hub has made their user.
+
+    Two people with one name could arrive at once: only the first is let through.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._arriving: dict[str, tuple[Binding, float]] = {}
+
+    def put(self, name: str, binding: Binding) -> bool:
+        """Whether this name is not just being given to somebody else."""
+        now = self._clock()
+        self._arriving = {key: kept for key, kept in self._arriving.items() if now - kept[1] < _ARRIVAL_SECONDS}
+        other = self._arriving.get(name)
+        if other and other[0].subject != binding.subject:
+            return False
+        self._arriving[name] = (binding, now)
+        return True
+
+    def pop(self, name: str) -> Binding | None:
+        """Whose hub user has just been made, if somebody is signing in."""
+        arrived = self._arriving.pop(name, None)
+        return arrived[0] if arrived else None
+
+
 def end_sessions(user: Any, cookie_id: str) -> None:
     """End every browser session and delete every token of a hub user, those of their servers too."""
     owner: orm.User = user.orm_user
     for row in [*owner.api_tokens, *user.db.query(orm.OAuthCode).filter_by(user_id=owner.id)]:
         user.db.delete(row)
     owner.cookie_id = cookie_id
+    user.db.commit()
+
+
+def end_browser_sessions(user: Any) -> None:
+    """Sign a hub user out of every browser. Servers run on, and tokens that they made themselves stay."""
+    owner: orm.User = user.orm_user
+    for row in [*owner.api_tokens, *user.db.query(orm.OAuthCode).filter_by(user_id=owner.id)]:
+        if isinstance(row, orm.OAuthCode) or row.session_id:
+            user.db.delete(row)
+    owner.cookie_id = f"{owner.cookie_id.rpartition('.')[0]}.{secrets.token_hex(16)}"
     user.db.commit()
 
 

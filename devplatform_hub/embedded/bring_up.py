@@ -64,7 +64,7 @@ def up(
         click.echo("\nNothing was started.")
         sys.exit(130)
     try:
-        _show(folder, running)
+        _show(folder, running, machine)
         _tell_of_services(machine, progress)
         builder = _install_editor_meanwhile(toolbox, folder)
         if not detach:
@@ -113,14 +113,21 @@ def _prepare(folder: DataFolder, port: int) -> None:
     parse_profiles(text, str(profiles))
 
 
-def _show(folder: DataFolder, running: RunningPlatform) -> None:
+def _show(folder: DataFolder, running: RunningPlatform, machine: Machine) -> None:
+    click.echo(f"\n  Open     {running.url}")
+    if machine.signs_in_elsewhere:
+        click.echo("  Sign in  with an account of your identity provider.")
+    else:
+        _show_first_admin(folder)
+    click.echo(f"  Data     {folder.root}\n  Log      {running.log}\n")
+
+
+def _show_first_admin(folder: DataFolder) -> None:
     from .users_cli import ensure_first_admin  # argon2 is loaded only here
 
-    click.echo(f"\n  Open     {running.url}")
     code = ensure_first_admin(folder.root)
     if code:
         click.echo(f"  Sign in  as admin with the one-time code {code}\n           and choose your password there.")
-    click.echo(f"  Data     {folder.root}\n  Log      {running.log}\n")
 
 
 def _tell_of_services(machine: Machine, progress: Progress) -> None:

@@ -74,7 +74,7 @@ def node_binary() -> Path:
 def install_environment(toolbox: Toolbox, name: str, progress: Progress) -> Path:
     """The interpreter of environment `name`, built if it is missing. Raises `PublicError` (`install-failed`)."""
     target = toolbox.environment(name)
-    with _lock(target):
+    with locked(target):
         if not toolbox.has_environment(name):
             with progress.step(f"Installing the {name} environment"):
                 _build_environment(target, name)
@@ -99,12 +99,12 @@ def link_packages(environment: Path) -> None:
 def install_program(toolbox: Toolbox, name: str, progress: Progress) -> Path:
     """The Node.js program of lock `name`, which is built if it is missing. Raises `PublicError`."""
     target = toolbox.node_folder(name)
-    with _lock(target):
+    with locked(target):
         if not toolbox.has_program(name):
             if name == "editor":
                 check_compiler()
             with progress.step(f"Installing {_PROGRAMS[name]}"):
-                _build_program(target, name)
+                build_node_program(LOCKS / name, target, _PROGRAMS[name])
     return toolbox.program(name)
 
 
@@ -149,7 +149,8 @@ def _build_environment(target: Path, name: str) -> None:
     (target / _COMPLETE).touch()
 
 
-def _build_program(target: Path, name: str) -> None:
+def build_node_program(lock_folder: Path, target: Path, what: str) -> None:
+    """Put into `target` what the lock in this folder names. The caller holds a lock on `target`."""
     node = node_binary()
     package = node.parent.parent
     staging = target.with_name(f".{target.name}.new")  # we hold its lock: what is there was left by a killed build
@@ -160,7 +161,7 @@ def _build_program(target: Path, name: str) -> None:
         staging.mkdir(parents=True)
         shims.mkdir()
         for lock in ("package.json", "package-lock.json"):
-            shutil.copy(LOCKS / name / lock, staging)
+            shutil.copy(lock_folder / lock, staging)
         (shims / "node").symlink_to(node)
         # The wheel's own npm is a copied symlink that cannot find its modules; scripts must find one that works.
         for tool in ("npm", "npx"):
@@ -171,7 +172,7 @@ def _build_program(target: Path, name: str) -> None:
             "PATH": f"{shims}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "npm_config_nodedir": str(package),  # the wheel carries the headers: nothing is fetched for them
         }
-        _run([str(shims / "npm"), "ci", "--no-audit", "--no-fund"], _PROGRAMS[name], cwd=staging, env=environment)
+        _run([str(shims / "npm"), "ci", "--no-audit", "--no-fund"], what, cwd=staging, env=environment)
         shutil.rmtree(target, ignore_errors=True)
         staging.rename(target)
     finally:
@@ -205,7 +206,8 @@ def _digest(path: Path) -> str:
 
 
 @contextmanager
-def _lock(target: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
+    """Alone with this target: another process that wants to build it waits."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f".{target.name}.lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

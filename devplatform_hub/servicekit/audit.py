@@ -1,8 +1,9 @@
 """The audit stream: one JSON line for each thing that somebody did to something, in one schema for the platform.
 
-Lines are appended to `$DEVPLATFORM_AUDIT_FILE`; without it they go to standard output, where a cluster collects
-them, each with `"log": "devplatform.audit"` to tell it from other lines. A line that cannot be written to the file
-goes there too. No token, password or file content is ever a field; every text is bounded, so that nobody can flood it.
+`audit.schema.json` beside this file is that schema. Lines are appended to `$DEVPLATFORM_AUDIT_FILE`; without it they
+go to standard output, where a cluster collects them, each with `"log": "devplatform.audit"` to tell it from other
+lines. A line that cannot be written to the file goes there too. No token, password or file content is ever a field;
+every text is bounded, so that nobody can flood it.
 """
 
 import json
@@ -10,8 +11,10 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 _MAX_TEXT = 512
+SCHEMA_FILE = Path(__file__).with_name("audit.schema.json")
 _MARK = {"log": "devplatform.audit"}
 AUDIT_FILE_VARIABLE = "DEVPLATFORM_AUDIT_FILE"
 _log = logging.getLogger("devplatform")

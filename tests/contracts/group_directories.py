@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from unittest import mock
 
 from devplatform_hub.core.identity import GroupName, Identity, parse_group
+from devplatform_hub.directory.claims import ClaimsGroupDirectory
 from devplatform_hub.directory.github import GitHubGroupDirectory
 from devplatform_hub.directory.google import GoogleGroupDirectory
 from devplatform_hub.directory.keycloak import KeycloakGroupDirectory
@@ -100,6 +101,44 @@ class VanishedUsersYaml(UsersYaml):
     def fail(self) -> None:
         self._before = self._file.path.read_bytes()
         self._file.path.unlink()
+
+
+class ProviderClaims:
+    """What an identity provider says of people in its userinfo."""
+
+    nests = is_remote = False
+    _PROVIDER = "https://sso.example.com"
+
+    def __init__(self, folder: Path) -> None:
+        self._people: dict[str, list[str]] = {}
+        self._claim = "groups"
+        self.directory: GroupDirectory = ClaimsGroupDirectory(
+            claims_of=self._claims_of, provider=self._PROVIDER, group_domain="example.com"
+        )
+
+    async def _claims_of(self, identity: Identity) -> dict[str, object]:
+        return {"sub": identity.subject, self._claim: self._people.get(identity.subject, [])}
+
+    def person(self, number: int, name: str) -> Identity:
+        return Identity(self._PROVIDER, f"{number:016x}", name.lower())
+
+    def put(self, identity: Identity, *groups: str) -> None:
+        self._people[identity.subject] = [_whole(group, "example.com", "partner.com") for group in groups]
+
+    def remove(self, identity: Identity) -> None:
+        del self._people[identity.subject]
+
+    def expected(self, *groups: str) -> frozenset[GroupName]:
+        return frozenset(parse_group(_whole(group, "example.com", "partner.com")) for group in groups)
+
+    def fail(self) -> None:
+        self._claim = "of-another-name"
+
+    def heal(self) -> None:
+        self._claim = "groups"
+
+    def later(self) -> None:
+        pass
 
 
 class Remote:
@@ -314,6 +353,7 @@ def _local(source: Callable[[Path], Source]) -> Callable[[Path], AbstractAsyncCo
 SOURCES: dict[str, Callable[[Path], AbstractAsyncContextManager[Source]]] = {
     "users.yaml": _local(UsersYaml),
     "vanished users.yaml": _local(VanishedUsersYaml),
+    "claims of a provider": _local(ProviderClaims),
     "google, searched": _google(transitive_search="always"),
     "google, walked": _google(transitive_search="never"),
     "google, accounts unread": _google(transitive_search="never", check_accounts=False),
@@ -322,7 +362,8 @@ SOURCES: dict[str, Callable[[Path], AbstractAsyncContextManager[Source]]] = {
     "github, person": _on(GitHubServer, GitHub),
     "github, app": _on(GitHubServer, GitHubApp),
 }
-REMOTE = [name for name in SOURCES if "users.yaml" not in name]
+_LOCAL = ("users.yaml", "vanished users.yaml", "claims of a provider")
+REMOTE = [name for name in SOURCES if name not in _LOCAL]
 
 
 def _whole(group: str, domain: str, other: str) -> str:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
 from jupyterhub.apihandlers import default_handlers
 
 from tests.integration.product import Product
+from tests.lab.audit_events import valid_events
 
 pytestmark = pytest.mark.lab("proxy", "session", "mlflow")
 
@@ -97,3 +99,32 @@ def test_bobs_server_went_on(product: Product, token: str) -> None:
     bob = product.sign_in("bob")
     assert bob.api("GET", "/users/bob").json()["servers"][""]["ready"] is True
     assert (product.data / "people" / "bob" / "workspace" / "secret.txt").read_text() == "bob's"
+
+
+def test_an_administrators_visit_is_in_the_audit(product: Product, token: str) -> None:
+    """Whoever opens another person's server says yes to a page of the hub, and a line says who it was."""
+    boss = product.sign_in("boss")
+    page = boss.get("/user/bob/lab")
+    assert "/hub/api/oauth2/authorize" in page.url
+    assert _visits(product) == []
+    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+    scopes = re.findall(r'name="scopes"[^>]*value="([^"]+)"', page.text)
+    data = [*fields, *(("scopes", scope) for scope in scopes)]
+    opened = boss.http.post(page.url, data=data, headers={"Referer": page.url}, timeout=30)
+    assert (opened.status_code, opened.url.startswith(f"{product.origin}/user/bob/")) == (200, True)
+    assert [(event["actor"], event["target"], event["outcome"]) for event in _visits(product)] == [
+        ("boss", "bob/", "allowed")
+    ]
+
+
+def test_ones_own_server_is_no_visit(product: Product, token: str) -> None:
+    """Bob opening his own writes nothing."""
+    before = _visits(product)
+    opened = product.sign_in("bob").get("/user/bob/lab")
+    assert (opened.status_code, opened.url.startswith(f"{product.origin}/user/bob/")) == (200, True)
+    assert _visits(product) == before
+
+
+def _visits(product: Product) -> list[dict[str, Any]]:
+    lines = (product.data / "logs" / "audit.jsonl").read_text("utf-8")
+    return [event for event in valid_events(lines) if event["action"] == "server.visit"]

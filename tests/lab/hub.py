@@ -15,6 +15,7 @@ from typing import Any
 
 from devplatform_hub.embedded.platform import free_ports
 from tests.lab import tools
+from tests.lab.audit_events import valid_events
 
 ADMIN_TOKEN = "a-token-for-tests-alone-0123456789abcdef"
 BASE_CONFIG = """\
@@ -61,9 +62,9 @@ class RealHub:
         return (self.folder / "hub.log").read_text("utf-8", "replace")
 
     def audit(self) -> list[dict[str, Any]]:
-        """What the hub wrote to its audit file, oldest first."""
+        """What the hub wrote to its audit file, oldest first; every line of it is as the schema says."""
         file = self.folder / "audit.jsonl"
-        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+        return valid_events(file.read_text("utf-8")) if file.exists() else []
 
     def call(self, method: str, path: str, body: object = None, token: str = ADMIN_TOKEN) -> tuple[int, Any]:
         """Status and JSON of one request; `path` below the origin."""

@@ -8,7 +8,12 @@ from typing import Any
 from traitlets import TraitType, Undefined
 
 from devplatform_culler.app import CullerApp
+from devplatform_hub.authenticators.github import GitHubAuthenticator
+from devplatform_hub.authenticators.google import GoogleAuthenticator
+from devplatform_hub.authenticators.keycloak import KeycloakAuthenticator
 from devplatform_hub.authenticators.local import LocalAuthenticator
+from devplatform_hub.authenticators.oidc import OidcAuthenticator
+from devplatform_hub.directory.claims import ClaimsGroupDirectory
 from devplatform_hub.directory.github import GitHubGroupDirectory
 from devplatform_hub.directory.google import GoogleGroupDirectory
 from devplatform_hub.directory.keycloak import KeycloakGroupDirectory
@@ -25,6 +30,15 @@ _CLASSES: tuple[tuple[Any, str], ...] = (
     (DevPlatformSpawner, "Servers as pods. Every trait of KubeSpawner that is not named here works as KubeSpawner's."),
     (EmbeddedSpawner, "Servers as processes of one machine."),
     (LocalAuthenticator, "Sign-in on one machine."),
+    (
+        OidcAuthenticator,
+        "Sign-in at any OpenID Connect provider (`devplatform-oidc`). Every trait of GenericOAuthenticator that is not "
+        "named here works as oauthenticator's, but those that would let people in past the groups.",
+    ),
+    (GoogleAuthenticator, "Sign-in with Google Workspace (`devplatform-google`)."),
+    (KeycloakAuthenticator, "Sign-in at Keycloak (`devplatform-keycloak`)."),
+    (GitHubAuthenticator, "Sign-in with GitHub (`devplatform-github`)."),
+    (ClaimsGroupDirectory, "Groups that the provider names in a claim."),
     (GoogleGroupDirectory, "Groups of a Google Workspace or Cloud Identity account."),
     (KeycloakGroupDirectory, "Groups of a Keycloak realm."),
     (GitHubGroupDirectory, "Organisations and teams of GitHub."),

@@ -44,6 +44,13 @@ def code_server() -> Path | None:
     return _node_program("editor", "code-server")
 
 
+def oidc_provider() -> Path | None:
+    """The folder that the certified OpenID Connect provider of the tests is installed in."""
+    from tests.lab import oidc_provider  # it needs what is found here
+
+    return oidc_provider.installed()
+
+
 def mlflow_python() -> Path | None:
     """The interpreter of the environment that runs the real tracking server."""
     return _environment("mlflow")
@@ -88,6 +95,7 @@ def real_node() -> Path | None:
 TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "proxy": (configurable_http_proxy, "make lab-tools"),
     "code-server": (code_server, "install g++, make and libkrb5-dev, then make lab-tools"),
+    "oidc-provider": (oidc_provider, "make lab-tools"),
     "mlflow": (mlflow_python, "make lab-tools"),
     "session": (session_python, "make lab-tools"),
     "chromium": (chromium, "install your system's chromium package"),

@@ -1,5 +1,6 @@
 """Settings of every sign-in of the platform, and those of JupyterHub that have no place beside its one rule."""
 
+from difflib import get_close_matches
 from typing import Any
 
 from jupyterhub.auth import Authenticator
@@ -98,6 +99,7 @@ class AccessSettings(Authenticator):
 
     def check_allow_config(self) -> None:
         """Raises `ValueError` when groups would not decide, or when everybody would be an administrator."""
+        self._check_spelling()
         if not self.manage_groups:  # equal to the trait's own default, so that traitlets validates nothing
             raise ValueError("manage_groups has to be true: groups decide who may come in. Remove the setting.")
         if self.rules.users_group == self.rules.admins_group:
@@ -106,3 +108,16 @@ class AccessSettings(Authenticator):
         problem = problem_of(names, getattr(self.parent, "load_roles", ()))
         if problem:
             raise ValueError(f"group_roles: {problem}")
+
+    def _check_spelling(self) -> None:
+        """traitlets only warns of a name that it does not know: a limit that was misspelt would limit nobody."""
+        known = type(self).class_trait_names(config=True)
+        for cls in type(self).__mro__:
+            if not cls.__module__.startswith("devplatform_hub.") or cls.__name__ not in self.config:
+                continue
+            for name in self.config[cls.__name__]:
+                # A section may hold those of objects that are made with this one as their parent.
+                if name not in known and name[:1].islower():
+                    close = get_close_matches(name, known, 1)
+                    meant = f" Did you mean {close[0]}?" if close else ""
+                    raise ValueError(f"{cls.__name__}.{name} is no setting.{meant}")

@@ -54,9 +54,12 @@ def groups_of_claim(claims: Mapping[str, Any], claim: str, domain: str) -> froze
     named = set()
     for entry in value:
         try:
-            named.add(parse_group(entry, domain))
+            name = parse_group(entry, domain)
         except PublicError:
             continue
+        # What a person types is forgiven a space or a wide letter; here ` admins` would be a second way to be `admins`.
+        if name in (entry.lower(), f"{entry.lower()}@{domain}"):
+            named.add(name)
     return frozenset(named)
 
 

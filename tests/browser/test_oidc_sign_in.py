@@ -51,7 +51,7 @@ def test_sign_in_with_consent_and_sign_out_everywhere(hub: OidcHub, page: Page, 
     page.get_by_role("link", name="Sign in with Example").click()
     at_provider(page, subject)
     expect(page).to_have_url(f"{hub.origin}/hub/token")
-    assert page.evaluate("window.jhdata.user") == f"{subject}@example.com"
+    page.wait_for_function("name => window.jhdata?.user === name", arg=f"{subject}@example.com")
     other = browser.new_context()
     try:
         second = other.new_page()
@@ -91,8 +91,9 @@ def test_revoked_while_signed_in(hub: OidcHub, page: Page, subject: str) -> None
     """Within one interval the server is gone and the session over; signing in again says why."""
     user = f"{subject}@example.com"
     hub.provider.person(subject, groups=[USERS])
-    page.goto(f"{hub.origin}/hub/oauth_login")
+    page.goto(f"{hub.origin}/hub/oauth_login?next=/hub/home")
     at_provider(page, subject)
+    expect(page).to_have_url(f"{hub.origin}/hub/home")
     hub.start_server(user)
     page.goto(f"{hub.origin}/user/{user}/")
     expect(page.locator("body")).to_contain_text(f"/user/{user}/")

@@ -94,6 +94,7 @@ def test_claims_that_are_refused(claims: dict[str, Any], code: str) -> None:
         pytest.param([], frozenset(), id="none"),
         pytest.param(["Data", "ops@partner.com"], {"data@example.com", "ops@partner.com"}, id="whole names"),
         pytest.param(["data", "has blanks", "a@b@c"], {"data@example.com"}, id="names that no rule can name"),
+        pytest.param([" data", "\uff44ata", "data\u00a0"], frozenset(), id="names that only look like another"),
         pytest.param("data", None, id="text instead of a list"),
         pytest.param([1], None, id="numbers"),
         pytest.param(None, None, id="null"),

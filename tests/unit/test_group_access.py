@@ -47,6 +47,7 @@ def test_the_defaults_let_nobody_in_by_themselves(tmp_path: Path) -> None:
         pytest.param({"manage_groups": False}, "manage_groups has to be true", id="manage_groups"),
         pytest.param({"auth_refresh_age": 0}, "auth_refresh_age has to be above 0", id="no refresh"),
         pytest.param({"users_group": ""}, "users_group: '' is not a group name", id="empty users group"),
+        pytest.param({"admin_group": "x"}, "admin_group is no setting. Did you mean admins_group", id="misspelt"),
         pytest.param({"admins_group": "a b"}, "admins_group: 'a b' is not a group name", id="admins group"),
         pytest.param({"admins_group": "developer-platform-users"}, "use two groups", id="everybody an administrator"),
     ],

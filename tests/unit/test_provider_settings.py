@@ -92,6 +92,12 @@ async def test_the_domain_of_groups_is_the_providers() -> None:
         pytest.param({"users_group": ""}, "users_group: '' is not a group name", id="empty users group"),
         pytest.param({"admins_group": "a b@example.com"}, "admins_group: 'a b@example.com' is not", id="admins group"),
         pytest.param({"admins_group": "developer-platform-users"}, "use two groups", id="everybody an administrator"),
+        pytest.param(
+            {"user_group": "staff"},
+            r"OidcAuthenticator\.user_group is no setting\. Did you mean users_group\?",
+            id="misspelt",
+        ),
+        pytest.param({"xyzzy": 1}, r"OidcAuthenticator\.xyzzy is no setting\.$", id="unknown"),
         pytest.param({"directory_class": "builtins.dict"}, "directory_class", id="no directory"),
     ],
 )

@@ -53,6 +53,11 @@ def _noncurrent(old: Version, now: datetime) -> Version:
     return replace(old, noncurrent_since=now)
 
 
+# Not a lambda: Hypothesis would parse its source for a description, which Python 3.11 cannot do beside other threads.
+def _knows_something(machine: "StoreMachine") -> bool:
+    return bool(machine.known)
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Drives a real store and the model side by side."""
 
@@ -141,7 +146,7 @@ class StoreMachine(RuleBasedStateMachine):
                 known.versions = [v for v in known.versions if v.generation not in expired]
         assert self.runner.run(self.kit.store.expire(owner, now)) == gone
 
-    @precondition(lambda self: self.known)
+    @precondition(_knows_something)
     @rule()
     def restart(self) -> None:
         self.runner.run(self.kit.reopen())

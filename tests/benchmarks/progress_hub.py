@@ -44,6 +44,10 @@ class CountingSight(Sight):
         return super().said(name, uid)
 
 
+async def _never(_pod: Json) -> bool:
+    return False
+
+
 class PlatformSpawner(DevPlatformSpawner):
     """The platform's spawner as it is while its start waits for its pod: what follows it is part of the cost."""
 
@@ -53,7 +57,7 @@ class PlatformSpawner(DevPlatformSpawner):
         self._is_starting, self._story = True, Story((None,))
         pod = self.pod_reflector.get(f"{self.namespace}/{self.pod_name}")
         sight = CountingSight(self.pod_reflector, self.event_reflector, self.namespace)
-        await follow_pod(self._story, sight, self.pod_name, pod["metadata"]["uid"])
+        await follow_pod(self._story, sight, self.pod_name, pod["metadata"]["uid"], _never)
 
 
 class Streams:

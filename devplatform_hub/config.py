@@ -152,8 +152,6 @@ def setup_machine(c: Any, machine: Machine) -> None:
     c.JupyterHub.db_url = f"sqlite:///{data / 'hub' / 'jupyterhub.sqlite'}"
     _speed_up_database(c)
     c.JupyterHub.cookie_secret_file = str(data / "hub" / "cookie_secret")
-    c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.local.LocalAuthenticator"
-    c.JupyterHub.spawner_class = "devplatform_hub.embedded.spawner.EmbeddedSpawner"
     c.JupyterHub.services = _machine_services(machine, data)
     c.JupyterHub.log_level = "DEBUG" if machine.debug else "INFO"
     c.JupyterHub.upgrade_db = True
@@ -162,14 +160,21 @@ def setup_machine(c: Any, machine: Machine) -> None:
     c.ConfigurableHTTPProxy.pid_file = str(data / "run" / "proxy.pid")
     if machine.signs_in_elsewhere:
         c.CryptKeeper.keys = [_crypt_key(data / "hub" / "crypt_key")]
-    c.LocalAuthenticator.users_file = str(data / "users.yaml")
     c.EmbeddedSpawner.data_folder = machine.data
-    c.EmbeddedSpawner.profiles_file = str(data / "profiles.yaml")
     c.EmbeddedSpawner.hub_origin = machine.origin
     c.EmbeddedSpawner.session_python = machine.session_python
     c.EmbeddedSpawner.node = machine.node
     c.EmbeddedSpawner.code_server = machine.code_server
-    for name, traits in machine.settings.items():
+    setup_sign_in(c, data, machine.settings)
+
+
+def setup_sign_in(c: Any, data: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Who may come in and what they may start, on one machine; last the `settings` of an operator, of any class."""
+    c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.local.LocalAuthenticator"
+    c.JupyterHub.spawner_class = "devplatform_hub.embedded.spawner.EmbeddedSpawner"
+    c.LocalAuthenticator.users_file = str(data / "users.yaml")
+    c.EmbeddedSpawner.profiles_file = str(data / "profiles.yaml")
+    for name, traits in settings.items():
         for trait, value in traits.items():
             c[name][trait] = value
 

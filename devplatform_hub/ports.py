@@ -3,11 +3,13 @@
 A traitlets class cannot inherit a Protocol (metaclass conflict): adapters satisfy these structurally.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from .core.errors import DevPlatformError
+from .core.findings import Finding
 from .core.identity import GroupName, Identity
 
 
@@ -21,6 +23,33 @@ class GroupDirectory(Protocol):
 
     async def groups_of(self, identity: Identity) -> frozenset[GroupName]:
         """Every group of this person, nested ones included; complete, or `DirectoryUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody as a directory knows them. `claims` are what a sign-in would say of them, as `core.claims` reads it.
+
+    `blocked` says why they have no groups whatever is in the directory, such as `is disabled`; empty for others.
+    """
+
+    claims: Mapping[str, Any] = field(repr=False)
+    blocked: str = ""
+
+
+@runtime_checkable
+class PeopleDirectory(Protocol):
+    """A `GroupDirectory` that also knows people who are not signed in: for an operator's questions."""
+
+    async def find(self, text: str) -> Person | None:
+        """The person with this address or user name; None when there is nobody.
+
+        Raises `DirectoryUnavailable`, and `PublicError` where it cannot know people who are not signed in.
+        """
+        ...
+
+    async def check(self, groups: Collection[GroupName]) -> tuple[Finding, ...]:
+        """Whether everything that answers need is there, these groups included. Raises nothing of its own."""
         ...
 
 

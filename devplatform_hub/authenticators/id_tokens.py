@@ -44,7 +44,7 @@ class IssuerKeys:
         found = self._of(key_id, algorithm)
         age = self._clock() - self._at
         if age > _KEYS_LIFETIME or (found is None and age > _KEYS_PAUSE):
-            await self._renew()
+            await self.renew()
             found = self._of(key_id, algorithm)
         if found is None:
             raise IdTokenRefused("it is signed by a key that the issuer does not publish")
@@ -56,7 +56,8 @@ class IssuerKeys:
             return next((key for key in fitting if key.key_id == key_id), None)
         return fitting[0] if len(fitting) == 1 else None
 
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Ask for them anew. Raises `DirectoryUnavailable` when there are none."""
         content = await self._fetch()
         try:
             keys = jwt.PyJWKSet.from_dict(content).keys

@@ -41,6 +41,7 @@ class OidcAccessMixin(ProviderAccessMixin):
         super().__init__(**kwargs)
         self._configured = {name: getattr(self, name) for name in _ENDPOINTS if self.is_configured(name)}
         self._prepared_at = float("-inf")
+        self.metadata: Mapping[str, Any] = {}
         self._keys_url = ""
         self._keys = IssuerKeys(self._fetch_keys)
         self.issuers = (self.issuer,)
@@ -115,7 +116,11 @@ class OidcAccessMixin(ProviderAccessMixin):
             setattr(self, name, url)
         end = metadata.get("end_session_endpoint")
         self._keys_url, self.end_session_url = str(keys), end if isinstance(end, str) else ""
-        self._prepared_at = time.monotonic()
+        self.metadata, self._prepared_at = metadata, time.monotonic()
+
+    async def check_keys(self) -> None:
+        """Fetch the provider's keys. Raises `DirectoryUnavailable` when no ID token could be checked."""
+        await self._keys.renew()
 
     async def _fetch_keys(self) -> Any:
         try:

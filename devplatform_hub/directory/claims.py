@@ -1,14 +1,16 @@
 """Groups that the identity provider names in a claim about the person: the `GroupDirectory` of any OIDC issuer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from traitlets import Bool, Unicode
 from traitlets.config import LoggingConfigurable
 
 from ..core.claims import groups_of_claim
+from ..core.findings import Finding
 from ..core.identity import GroupName, Identity
-from ..ports import DirectoryUnavailable
+from ..ports import DirectoryUnavailable, Person
+from .person_tokens import cannot_be_checked, not_searchable
 
 ClaimsOf = Callable[[Identity], Awaitable[Mapping[str, Any]]]
 """Gives what the provider says of this person now, or raises `DirectoryUnavailable`."""
@@ -43,3 +45,11 @@ class ClaimsGroupDirectory(LoggingConfigurable):
         if groups is None:
             raise DirectoryUnavailable(f"the claim {self.groups_claim} is missing in userinfo, or is no list of names")
         return groups
+
+    async def find(self, text: str) -> Person | None:  # noqa: ARG002
+        """Raises `PublicError`: claims are made for whoever signs in."""
+        raise not_searchable("The identity provider")
+
+    async def check(self, groups: Collection[GroupName]) -> tuple[Finding, ...]:  # noqa: ARG002
+        """Nothing can be said before somebody signs in."""
+        return (cannot_be_checked(),)

@@ -8,20 +8,22 @@ With the person's own token, GitHub names their organisations and teams. With a 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from traitlets import Float, Integer, List, TraitError, Unicode, default, validate
 
+from ..core.findings import Finding
 from ..core.identity import GroupName, Identity
-from ..ports import DirectoryUnavailable
+from ..ports import DirectoryUnavailable, Person
 from .answers import Answers
+from .github_people import check_teams, find_login
 from .group_names import group_of_organization, group_of_team
 from .held_token import BearerSource
 from .json_api import Answer
 from .json_shapes import MalformedAnswer, Pages, as_list, as_object, text_of
-from .person_tokens import PersonToken, TokenOf, no_token
+from .person_tokens import PersonToken, TokenOf, cannot_be_checked, no_token, not_searchable
 from .remote import RemoteGroupDirectory
 from .walking import WalkLimits, all_of, walk
 
@@ -67,6 +69,21 @@ class GitHubGroupDirectory(RemoteGroupDirectory):
         await super().close()
         await self._teams.close()
         await self._above.close()
+
+    async def find(self, text: str) -> Person | None:
+        """The account with this login; None when there is none. Raises `DirectoryUnavailable`."""
+        if not self.app_token:
+            raise not_searchable("GitHub")
+        return await find_login(self._by_token, text)
+
+    async def check(self, groups: Collection[GroupName]) -> tuple[Finding, ...]:
+        """Whether the app's token reads the organisations, and these groups are teams."""
+        if not self.app_token:
+            return (cannot_be_checked(),)
+        return await check_teams(self._by_token, self.organizations, groups)
+
+    async def _by_token(self, path: str) -> tuple[Any, int]:
+        return await self._one(path, _Fixed(self.app_token), or_status=(404,))
 
     async def _look_up(self, identity: Identity) -> frozenset[GroupName]:
         if not (identity.subject.isascii() and identity.subject.isdigit()):

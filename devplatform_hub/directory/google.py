@@ -19,16 +19,18 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
 from traitlets import Bool, CaselessStrEnum, Float, Integer, List, TraitError, Unicode, default, validate
 
+from ..core.findings import Finding
 from ..core.identity import GroupName, Identity
-from ..ports import DirectoryUnavailable
+from ..ports import DirectoryUnavailable, Person
 from .answers import Answers
 from .google_admin import ADMIN_ROOT, AdminSdk, GoogleAccount, is_beyond_reach
+from .google_check import check_google, find_person
 from .google_cloud_identity import CLOUD_IDENTITY_ROOT, CloudIdentity, means_walk
 from .google_credentials import IAM_CREDENTIALS_ROOT, TOKEN_ROOT, CredentialSettings, GoogleCredentials
 from .google_refusals import (
@@ -135,6 +137,14 @@ class GoogleGroupDirectory(RemoteGroupDirectory):
         await self._above.close()
         for token in self._tokens.values():
             await token.close()
+
+    async def find(self, text: str) -> Person | None:
+        """The account with this address; None when there is none. Raises `DirectoryUnavailable`."""
+        return await find_person(self, text)
+
+    async def check(self, groups: Collection[GroupName]) -> tuple[Finding, ...]:
+        """Whether credentials, scopes, privileges and these groups are there."""
+        return await check_google(self, groups)
 
     async def _look_up(self, identity: Identity) -> frozenset[GroupName]:
         email = (identity.email or "").lower()

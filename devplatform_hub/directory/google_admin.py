@@ -32,7 +32,7 @@ class GoogleAccount:
 
 
 class AdminSdk:
-    """The two questions that the directory asks of the Admin SDK."""
+    """The questions that the directory asks of the Admin SDK."""
 
     def __init__(self, api: JsonApi, root: str, *, groups: BearerSource, users: BearerSource, setup: Setup) -> None:
         self._api, self._root = api, f"{root}/admin/directory/v1"
@@ -57,6 +57,15 @@ class AdminSdk:
             customer=text_of(user, "customerId", "the account"),
             active=not suspended and not archived,
         )
+
+    async def has_group(self, address: str) -> bool:
+        """Whether there is a group with this address. Raises `DirectoryUnavailable`."""
+        url = f"{self._root}/groups/{quote(address, safe='')}"
+        answer = await self._api.get(url, "groups.get", bearer=self._groups, params={"fields": "email"})
+        if answer.status == 404:
+            return False
+        text_of(_body(answer, Step.GROUPS, self._setup, GROUPS_SCOPE, "groups.get"), "email", "the group")
+        return True
 
     async def groups_with(self, key: str) -> frozenset[str]:
         """The addresses of all groups that this account or group is directly in, lower case.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from ..core.findings import Finding
 from ..ports import DirectoryUnavailable
 
 GROUPS_SCOPE = "https://www.googleapis.com/auth/admin.directory.group.readonly"
@@ -47,21 +48,6 @@ class Setup:
     service_account: str
     admin_subject: str
     scope: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of `devplatform check auth`: what was tried, whether it works, what is missing, what to do."""
-
-    step: Step
-    works: bool
-    missing: str = ""
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        if self.works:
-            return f"{self.step}: works"
-        return f"{self.step} is refused: {self.missing} is missing. {self.remedy}".rstrip()
 
 
 class GoogleRefused(DirectoryUnavailable):

@@ -6,20 +6,22 @@ folded to lower case; what cannot be written so has no name here (`group_names`)
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 from traitlets import Bool, CaselessStrEnum, Integer, TraitError, Unicode, default, validate
 
+from ..core.findings import Finding
 from ..core.identity import GroupName, Identity
-from ..ports import DirectoryUnavailable
+from ..ports import DirectoryUnavailable, Person
 from .group_names import group_of_path, parents_of_path
 from .held_token import AccessToken, HeldToken
 from .json_api import Answer
 from .json_shapes import MalformedAnswer, as_list, as_object, flag_of, text_of
-from .person_tokens import PersonToken, TokenOf, no_token
+from .keycloak_people import KeycloakPeople
+from .person_tokens import PersonToken, TokenOf, cannot_be_checked, no_token, not_searchable
 from .remote import RemoteGroupDirectory
 
 PROVIDER = "keycloak"
@@ -67,11 +69,24 @@ class KeycloakGroupDirectory(RemoteGroupDirectory):
         self._client = HeldToken(self._client_token, ahead=20, clock=self.clock, log=self.log)
         self._realm = f"{self.server_url}/realms/{quote(self.realm, safe='')}/protocol/openid-connect"
         self._admin = f"{self.server_url}/admin/realms/{quote(self.realm, safe='')}"
+        self._of_realm = KeycloakPeople(self._server, self._admin, self._client, _body)
 
     async def close(self) -> None:
         """End what is under way, and every connection."""
         await super().close()
         await self._client.close()
+
+    async def find(self, text: str) -> Person | None:
+        """The account with this address or user name; None when there is none. Raises `DirectoryUnavailable`."""
+        if self.source == "userinfo":
+            raise not_searchable("Keycloak")
+        return await self._of_realm.find(text)
+
+    async def check(self, groups: Collection[GroupName]) -> tuple[Finding, ...]:
+        """Whether the client may read accounts and groups, and these groups are there."""
+        if self.source == "userinfo":
+            return (cannot_be_checked(),)
+        return await self._of_realm.check(groups, self.group_domain)
 
     def groups_of_claims(self, claims: Mapping[str, Any]) -> frozenset[GroupName]:
         """The groups that claims of the person name: of an ID token that was checked, or of userinfo."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+from ..core.errors import PublicError
+from ..core.findings import Finding
 from ..core.identity import Identity
 from ..ports import DirectoryUnavailable
 
@@ -26,3 +28,18 @@ class PersonToken:
 
     def forget(self, token: str) -> None:
         """Whoever gave it learns of its end from the refusal."""
+
+
+def not_searchable(provider: str) -> PublicError:
+    """For a question about somebody who is not signed in, to a directory that needs their token."""
+    return PublicError(
+        f"{provider} tells this platform only of people who are signed in.",
+        code="directory-not-searchable",
+        hint="Give the groups to try, each by --group.",
+    )
+
+
+def cannot_be_checked() -> Finding:
+    """For a check of such a directory."""
+    remedy = "Groups are read with the token of whoever signs in: sign in once, and look at the hub's log."
+    return Finding("reading groups", works=False, missing="anybody's token", remedy=remedy, needed=False)

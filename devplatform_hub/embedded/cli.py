@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,11 +17,13 @@ from ..core.profiles_yaml import ProfilesError
 from . import bring_up, platform
 from .install import Toolbox, check_compiler, default_cache, install_program
 from .progress import Progress
+from .settings_option import parse_settings, settings_option
 from .state import DataFolder, find_running, open_data
 
 _IN_OTHER_MODULES: Mapping[str, str] = {
     "user": "devplatform_hub.embedded.users_cli:user",
-    "explain": "devplatform_hub.embedded.users_cli:explain",
+    "explain": "devplatform_hub.embedded.auth_cli:explain",
+    "check": "devplatform_hub.embedded.auth_cli:check",
 }
 _DATA = click.option(
     "--data",
@@ -94,13 +95,7 @@ def main() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The Python of an environment of your own for people's servers, in place of the one that is installed.",
 )
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="CLASS.TRAIT=VALUE",
-    help="A JupyterHub, spawner or service setting, such as EmbeddedSpawner.start_timeout=120. Repeatable.",
-)
+@settings_option
 @click.option("--debug", is_flag=True, help="Write everything into the log.")
 def up(
     data: Path,
@@ -112,7 +107,7 @@ def up(
     debug: bool,
 ) -> None:
     """Install what is missing, start the platform and print its address. Ctrl-C stops it."""
-    traits = _parse_settings(settings)
+    traits = parse_settings(settings)
     folder = open_data(data)
     toolbox = Toolbox(cache.absolute())
     bring_up.up(folder, toolbox, port, detach=detach, session_python=session_python, settings=traits, debug=debug)
@@ -172,24 +167,6 @@ def install(cache: Path, what: str) -> None:
     check_compiler()
     install_program(toolbox, "editor", progress)
     click.echo("VS Code is installed.")
-
-
-def _parse_settings(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    settings: dict[str, dict[str, Any]] = {}
-    for text in given:
-        target, equals, value = text.partition("=")
-        name, dot, trait = target.partition(".")
-        if not (equals and dot and name.isidentifier() and trait.isidentifier()):
-            raise PublicError(
-                f"--set {text!r} is not a setting.",
-                code="setting-invalid",
-                hint="Write it as CLASS.TRAIT=VALUE, such as EmbeddedSpawner.start_timeout=120.",
-            )
-        try:
-            settings.setdefault(name, {})[trait] = json.loads(value)
-        except ValueError:
-            settings.setdefault(name, {})[trait] = value
-    return settings
 
 
 def _fail(ctx: click.Context, sentence: str, code: str) -> None:

@@ -1,4 +1,4 @@
-"""`devplatform user ...` and `devplatform explain`: the people of this machine, from a shell."""
+"""`devplatform user ...`: the people of this machine, from a shell."""
 
 import secrets
 import sys
@@ -13,8 +13,6 @@ from ..authenticators.passwords import NewCode, check_password_choice, hash_pass
 from ..core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, AccessRules, decide_access
 from ..core.errors import PublicError
 from ..core.identity import GroupName, display_group, parse_group, parse_username
-from ..core.profiles import Profile
-from ..core.profiles_yaml import parse_profiles
 from ..directory.local_users import LocalUser, LocalUsers
 from ..directory.users_file import UsersFile
 from .state import DataFolder, open_data
@@ -98,7 +96,9 @@ def list_users(data: Path) -> None:
     """Show everybody, their groups and whether they can sign in."""
     users = _existing(data).read()
     rows = [("NAME", "GROUPS", "SIGN-IN")]
-    rows += [(person.name, _groups_text(person.groups), _state(person)) for _, person in sorted(users.users.items())]
+    rows += [
+        (person.name, _groups_text(person.groups), sign_in_state(person)) for _, person in sorted(users.users.items())
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     for row in rows:
         click.echo(f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}")
@@ -161,27 +161,6 @@ def enable(data: Path, name: str) -> None:
     click.echo(f"{name} can sign in again.")
 
 
-@click.command()
-@_DATA
-@click.argument("name")
-def explain(data: Path, name: str) -> None:
-    """Say what NAME may do, and why."""
-    person = _existing(data).read().get(_named(name))
-    access = decide_access(person.groups, _RULES)
-    allowed = access.allowed and not person.disabled
-    verdict = "kept out" if not allowed else "administrator" if access.admin else "may come in"
-    click.echo(f"{person.name}: {verdict}")
-    for why in [*(["is disabled"] if person.disabled else []), *access.why]:
-        click.echo(f"  because {person.name} {why}")
-    click.echo(f"  groups   {_groups_text(person.groups)}")
-    click.echo(f"  sign-in  {_state(person)}")
-    click.echo(f"  subject  local:{person.subject}")
-    for profile in _profiles(DataFolder(data.absolute())) if allowed else ():
-        limits = _groups_text(profile.allowed_groups)
-        verdict = "yes" if access.in_any(profile.allowed_groups) else f"no, only for members of {limits}"
-        click.echo(f"  profile  {profile.slug}: {verdict}")
-
-
 @dataclass(frozen=True, slots=True)
 class _Password:
     kept: str
@@ -218,21 +197,20 @@ def _secret(name: str, from_stdin: bool) -> _Password | _Code:
     return _Password(hash_password(password))
 
 
+def nobody_yet(data: Path) -> PublicError:
+    """For a question about people where there are none."""
+    return PublicError(
+        f"There is nobody in {data} yet.",
+        code="users-none",
+        hint="devplatform user add NAME adds the first person; --data names another folder.",
+    )
+
+
 def _existing(data: Path) -> UsersFile:
     file = UsersFile(DataFolder(data.absolute()).users_file)
     if not file.path.exists():
-        raise PublicError(
-            f"There is nobody in {data} yet.",
-            code="users-none",
-            hint="devplatform user add NAME adds the first person; --data names another folder.",
-        )
+        raise nobody_yet(data)
     return file
-
-
-def _profiles(folder: DataFolder) -> tuple[Profile, ...]:
-    """The profiles of this machine; none before it has been started."""
-    file = folder.profiles_file
-    return parse_profiles(file.read_text("utf-8"), str(file)).profiles if file.exists() else ()
 
 
 def _named(text: str) -> str:
@@ -247,7 +225,8 @@ def _administers(person: LocalUser) -> bool:
     return not person.disabled and decide_access(person.groups, _RULES).admin
 
 
-def _state(person: LocalUser) -> str:
+def sign_in_state(person: LocalUser) -> str:
+    """How this person can sign in, in a few words."""
     if person.disabled:
         return "disabled"
     if person.password:

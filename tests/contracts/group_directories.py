@@ -222,7 +222,10 @@ class Keycloak(Remote):
         return Identity("keycloak", f"00000000-0000-0000-0000-{number:012}", name, f"{name}@example.com")
 
     def put(self, identity: Identity, *groups: str) -> None:
-        self.server.people[identity.subject] = Person(identity.subject, {self._path(group) for group in groups})
+        paths = {self._path(group) for group in groups}
+        self.server.people[identity.subject] = Person(
+            identity.subject, paths, username=identity.username.lower(), email=str(identity.email)
+        )
 
     def remove(self, identity: Identity) -> None:
         del self.server.people[identity.subject]

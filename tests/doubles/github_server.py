@@ -38,6 +38,7 @@ class GitHubServer(ApiServer):
             web.get("/user/orgs", self._my_organizations),
             web.get("/user/teams", self._my_teams),
             web.get("/user/{id}", self._account),
+            web.get("/users/{login}", self._named_account),
             web.get("/orgs/{org}/memberships/{login}", self._membership),
             web.get("/orgs/{org}/teams", self._all_teams),
             web.get("/orgs/{org}/teams/{slug}", self._team),
@@ -79,6 +80,13 @@ class GitHubServer(ApiServer):
             return _not_found()
         return web.json_response({"id": int(identifier), "login": self.logins[identifier]})
 
+    async def _named_account(self, request: web.Request) -> web.Response:
+        self._app(request)
+        identifier = self._id(request)
+        if not identifier:
+            return _not_found()
+        return web.json_response({"id": int(identifier), "login": self.logins[identifier], "email": None})
+
     async def _membership(self, request: web.Request) -> web.Response:
         self._app(request)
         members = self.organizations.get(request.match_info["org"], set())
@@ -87,6 +95,8 @@ class GitHubServer(ApiServer):
     async def _all_teams(self, request: web.Request) -> web.Response:
         self._app(request)
         organization = request.match_info["org"]
+        if organization not in self.organizations:
+            return _not_found()
         return self._paged(
             request, [self._shown(organization, team) for team in self.teams.get(organization, {}).values()]
         )
@@ -103,7 +113,8 @@ class GitHubServer(ApiServer):
 
     async def _team(self, request: web.Request) -> web.Response:
         organization = request.match_info["org"]
-        return web.json_response(self._shown(organization, self.teams[organization][request.match_info["slug"]]))
+        team = self.teams.get(organization, {}).get(request.match_info["slug"])
+        return web.json_response(self._shown(organization, team)) if team else _not_found()
 
     # What they share.
 

@@ -106,6 +106,7 @@ class GoogleServer(ApiServer):
             web.post("/v1/token", self._exchange),
             web.post(sign, self._sign),
             web.get("/admin/directory/v1/groups", self._groups),
+            web.get("/admin/directory/v1/groups/{key}", self._group),
             web.get("/admin/directory/v1/users/{key}", self._user),
             web.get("/v1/groups/-/memberships:searchTransitiveGroups", self._search),
             web.get("/", self._metadata),
@@ -184,6 +185,16 @@ class GoogleServer(ApiServer):
         if page:
             body["groups"] = [{"kind": "admin#directory#group", "email": group} for group in page]
         return web.json_response(body | ({"nextPageToken": following} if following else {}))
+
+    async def _group(self, request: web.Request) -> web.Response:
+        if refusal := self._refusal(request, GROUPS_SCOPE):
+            return refusal
+        key = request.match_info["key"].lower()
+        if key.rpartition("@")[2] not in self.domains:
+            return _error(403, "Not Authorized to access this resource/api", reason="forbidden")
+        if key not in {group.lower() for group in self.members}:
+            return _error(404, "Resource Not Found: groupKey", reason="notFound")
+        return web.json_response({"kind": "admin#directory#group", "email": key})
 
     async def _user(self, request: web.Request) -> web.Response:
         if refusal := self._refusal(request, USERS_SCOPE):

@@ -3,6 +3,7 @@
 import base64
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -19,6 +20,8 @@ class Person:
     id: str
     paths: set[str] = field(default_factory=set)
     enabled: bool = True
+    username: str = "alice"
+    email: str = ""
 
 
 class KeycloakServer(ApiServer):
@@ -27,6 +30,7 @@ class KeycloakServer(ApiServer):
     def __init__(self) -> None:
         super().__init__()
         self.people: dict[str, Person] = {}
+        self.groups: set[str] = set()
         self.claim: str | None = "groups"
         self.may_read = True
         self.token_lifetime = 60
@@ -37,6 +41,8 @@ class KeycloakServer(ApiServer):
         return [
             web.post(f"{oidc}/token", self._token),
             web.get(f"{oidc}/userinfo", self._userinfo),
+            web.get(f"/admin/realms/{REALM}/users", self._users),
+            web.get(f"/admin/realms/{REALM}/groups", self._all_groups),
             web.get(admin, self._user),
             web.get(f"{admin}/groups", self._groups),
         ]
@@ -63,7 +69,26 @@ class KeycloakServer(ApiServer):
         person = self.people.get(request.match_info["id"])
         if person is None:
             return web.json_response({"error": "User not found"}, status=404)
-        return web.json_response({"id": person.id, "username": "alice", "enabled": person.enabled})
+        return web.json_response(_shown(person))
+
+    async def _users(self, request: web.Request) -> web.Response:
+        if refusal := self._refusal(request):
+            return refusal
+        found, exact = list(self.people.values()), request.query.get("exact") == "true"
+        for name in ("email", "username"):
+            wanted = request.query.get(name)
+            if wanted is not None:
+                found = [one for one in found if _matches(wanted.lower(), getattr(one, name).lower(), exact=exact)]
+        return web.json_response([_shown(one) for one in found[: int(request.query.get("max", 100))]])
+
+    async def _all_groups(self, request: web.Request) -> web.Response:
+        """The hierarchy above and with what a search finds; a search is by a part of a group's own name."""
+        if refusal := self._refusal(request):
+            return refusal
+        wanted = request.query.get("search", "").lower()
+        known = self.groups | {path for person in self.people.values() for path in person.paths}
+        found = {path for path in known if wanted in path.rpartition("/")[2].lower()}
+        return web.json_response(_hierarchy(found, ""))
 
     async def _groups(self, request: web.Request) -> web.Response:
         if refusal := self._refusal(request):
@@ -78,3 +103,21 @@ class KeycloakServer(ApiServer):
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return web.json_response({"error": "HTTP 401 Unauthorized"}, status=401)
         return None if self.may_read else web.json_response({"error": "HTTP 403 Forbidden"}, status=403)
+
+
+def _matches(wanted: str, value: str, *, exact: bool) -> bool:
+    return wanted == value if exact else wanted in value
+
+
+def _shown(person: Person) -> dict[str, Any]:
+    account = {"id": person.id, "username": person.username, "enabled": person.enabled, "emailVerified": True}
+    return account | ({"email": person.email} if person.email else {})
+
+
+def _hierarchy(paths: set[str], above: str) -> list[dict[str, Any]]:
+    names = sorted({path.removeprefix(above + "/").partition("/")[0] for path in paths if path.startswith(above + "/")})
+    return [
+        {"id": f"id:{above}/{name}", "name": name, "path": f"{above}/{name}"}
+        | {"subGroups": _hierarchy(paths, f"{above}/{name}")}
+        for name in names
+    ]

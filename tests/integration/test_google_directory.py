@@ -14,7 +14,6 @@ from traitlets.config import Config
 from devplatform_hub.core.access import AccessRules, decide_access
 from devplatform_hub.core.identity import Identity, parse_group
 from devplatform_hub.directory.google import GoogleGroupDirectory
-from devplatform_hub.directory.google_check import check_google
 from devplatform_hub.directory.google_refusals import GROUPS_SCOPE, SEARCH_SCOPE, USERS_SCOPE
 from devplatform_hub.ports import DirectoryUnavailable
 from tests.contracts.group_directories import Google, google, google_directory
@@ -450,33 +449,49 @@ def test_settings_that_cannot_be_meant(settings: dict[str, Any], words: str) -> 
         GoogleGroupDirectory(config=Config({"GoogleGroupDirectory": settings}))
 
 
-async def test_check_names_what_is_missing(tmp_path: Path) -> None:
-    """Every step works; then each thing that can be missing is named, and only where it is."""
-    breaks: dict[str, Any] = {
-        "": lambda server: None,
-        "iam.serviceAccounts.signJwt": lambda server: setattr(server, "may_sign", False),
-        f"the scope {GROUPS_SCOPE}": lambda server: server.granted.discard(GROUPS_SCOPE),
-        f"the scope {USERS_SCOPE}": lambda server: server.granted.discard(USERS_SCOPE),
-        f"the scope {SEARCH_SCOPE}": lambda server: server.granted.discard(SEARCH_SCOPE),
-        f"the account {ADMIN}": lambda server: server.accounts.clear(),
-        f"the privilege Groups > Read of {ADMIN}": lambda server: setattr(server, "privileged", False),
-        "the edition, or the right to see all of this person's groups,": lambda server: setattr(
-            server, "has_search", False
+@pytest.mark.parametrize(
+    ("broken", "missing"),
+    [
+        pytest.param(lambda server: None, "", id="nothing"),
+        pytest.param(lambda server: setattr(server, "may_sign", False), "iam.serviceAccounts.signJwt", id="signing"),
+        pytest.param(
+            lambda server: server.granted.discard(GROUPS_SCOPE), f"the scope {GROUPS_SCOPE}", id="scope of groups"
         ),
-    }
-    for missing, broken in breaks.items():
-        async with google(tmp_path) as source:
-            broken(source.server)
-            findings = await check_google(source.directory)
-            assert missing in {finding.missing for finding in findings}
-            assert all(finding.works == (not finding.missing) for finding in findings)
+        pytest.param(
+            lambda server: server.granted.discard(USERS_SCOPE), f"the scope {USERS_SCOPE}", id="scope of accounts"
+        ),
+        pytest.param(
+            lambda server: server.granted.discard(SEARCH_SCOPE), f"the scope {SEARCH_SCOPE}", id="scope of the search"
+        ),
+        pytest.param(lambda server: server.accounts.clear(), f"the account {ADMIN}", id="administrator"),
+        pytest.param(
+            lambda server: setattr(server, "privileged", False),
+            f"the privilege Groups > Read of {ADMIN}",
+            id="privilege",
+        ),
+        pytest.param(
+            lambda server: setattr(server, "has_search", False),
+            "the edition, or the right to see all of this person's groups,",
+            id="edition",
+        ),
+        pytest.param(lambda server: server.members.clear(), "this group", id="group"),
+    ],
+)
+async def test_check_names_what_is_missing(source: Google, broken: Any, missing: str) -> None:
+    """Every step works; then each thing that can be missing is named, and only where it is."""
+    source.put(source.person(1, "alice"), "data-team")
+    broken(source.server)
+    findings = await source.directory.check(source.expected("data-team"))
+    assert missing in {finding.missing for finding in findings}
+    assert all(finding.works == (not finding.missing) for finding in findings)
+    assert missing == "" or any(finding.remedy for finding in findings)
 
 
 async def test_check_names_a_missing_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program without any identity is told how to get one."""
     async with google(tmp_path) as source:
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
-        findings = await check_google(source.directory)
+        findings = await source.directory.check(source.expected("data-team"))
     assert {finding.missing for finding in findings} == {"a credential of this program"}
 
 

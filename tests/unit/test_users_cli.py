@@ -1,4 +1,4 @@
-"""`devplatform user ...` and `devplatform explain`, as somebody types them."""
+"""`devplatform user ...`, as somebody types it."""
 
 import re
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from devplatform_hub.authenticators.passwords import Match, recognise
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.directory.users_file import UsersFile
-from devplatform_hub.embedded.users_cli import ensure_first_admin, explain, user
+from devplatform_hub.embedded.users_cli import ensure_first_admin, user
 
 PASSWORD = "correct horse battery"
 USERS, ADMINS = "developer-platform-users", "developer-platform-admins"
@@ -118,71 +118,6 @@ def test_somebody_without_access_is_pointed_out(data: Path) -> None:
     """A misspelt group is noticed when it is given, not when the person cannot sign in."""
     result = run(user, data, "add", "alice", "--group", "developer-platform-user")
     assert "alice cannot come in: is not a member of developer-platform-users." in result.output
-
-
-@pytest.mark.parametrize(
-    ("groups", "disabled", "expected"),
-    [
-        pytest.param(
-            [USERS], False, ["alice: may come in", "  because alice is a member of developer-platform-users"], id="user"
-        ),
-        pytest.param(
-            [ADMINS],
-            False,
-            [
-                "alice: administrator",
-                "  because alice is a member of developer-platform-admins, who administer the platform",
-            ],
-            id="administrator",
-        ),
-        pytest.param(
-            [], False, ["alice: kept out", "  because alice is not a member of developer-platform-users"], id="no group"
-        ),
-        pytest.param(
-            [USERS],
-            True,
-            [
-                "alice: kept out",
-                "  because alice is disabled",
-                "  because alice is a member of developer-platform-users",
-            ],
-            id="disabled",
-        ),
-    ],
-)
-def test_explain_says_why(data: Path, groups: list[str], disabled: bool, expected: list[str]) -> None:
-    """The decision and every reason for it."""
-    run(user, data, "add", "alice", *(part for group in groups for part in ("--group", group)))
-    if disabled:
-        run(user, data, "disable", "alice")
-    assert run(explain, data, "ALICE").output.splitlines()[: len(expected)] == expected
-
-
-def test_explain_names_the_profiles(data: Path) -> None:
-    """What is limited to groups says to which; somebody who is kept out has no profiles at all."""
-    run(user, data, "add", "alice", "--group", USERS)
-    run(user, data, "add", "ada", "--group", ADMINS)
-    (data / "profiles.yaml").write_text(
-        """
-profiles:
-- name: small
-  default: true
-  cpu: 1
-  memory: 1G
-- name: secret
-  cpu: 1
-  memory: 1G
-  allowed_groups: [gpu-users]
-"""
-    )
-    listed = {
-        name: [line.strip() for line in run(explain, data, name).output.splitlines() if "profile " in line]
-        for name in ("alice", "ada")
-    }
-    assert listed == {
-        "alice": ["profile  small: yes", "profile  secret: no, only for members of gpu-users"],
-        "ada": ["profile  small: yes", "profile  secret: yes"],
-    }
 
 
 def test_first_administrator_until_there_is_one(tmp_path: Path) -> None:

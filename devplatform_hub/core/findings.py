@@ -1,0 +1,27 @@
+"""What a check of the platform's settings found: one line for each step, with what is missing and what to do."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `devplatform check`: what was tried, whether it works, what is missing, what to do.
+
+    `needed` is false for what the platform does without, such as a faster way that is not open.
+    """
+
+    step: str
+    works: bool
+    missing: str = ""
+    remedy: str = ""
+    needed: bool = True
+
+    @property
+    def mark(self) -> str:
+        """`ok`, `missing`, or `note` for what is missing and not needed."""
+        return "ok" if self.works else "missing" if self.needed else "note"
+
+    def __str__(self) -> str:
+        if self.works:
+            return f"{self.step}: works"
+        return f"{self.step} is refused: {self.missing} is missing. {self.remedy}".rstrip()

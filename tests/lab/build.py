@@ -61,6 +61,7 @@ PROGRAMS = {
         Program("pause", "pause", "."),
         _kubernetes("kubelet"),
         Program("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
+        Program("gcsfuse", "gcsfuse", "github.com/googlecloudplatform/gcsfuse/v3"),
     )
 }
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kubectl")

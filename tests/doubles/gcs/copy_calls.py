@@ -66,7 +66,7 @@ def compose(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     sources = []
     for entry in given.get("sourceObjects", []):
         desk.allow(call, "storage.objects.get", bucket, entry["name"])
-        generation = number({"generation": str(entry.get("generation", 0))}, "generation")
+        generation = number({"generation": str(entry.get("generation") or 0)}, "generation")
         wanted = entry.get("objectPreconditions", {}).get("ifGenerationMatch")
         must = Preconditions(generation=None if wanted is None else int(wanted), of="Source")
         sources.append(Place(bucket, entry["name"], generation, must))

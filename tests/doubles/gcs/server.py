@@ -60,7 +60,7 @@ class GcsServer(ApiServer):
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.route("*", "/-/{what:.*}", lambda request: control.answer(self, request)),
+            web.route("*", "/-/{what:.*}", self._control),
             web.route("*", "/{path:.*}", self._serve),
         ]
 
@@ -73,6 +73,9 @@ class GcsServer(ApiServer):
             return await handler(request)
         finally:
             self.under_way -= 1
+
+    async def _control(self, request: web.Request) -> web.Response:
+        return await control.answer(self, request)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body, whole = await _body(request)

@@ -25,8 +25,11 @@ def sign_blob(desk: Desk, call: Call, name: str) -> Answer:
 
 def token(desk: Desk, call: Call) -> Answer:
     """An access token for a JWT that a service account's key signed."""
-    given = call.form
-    return json_answer(token_answer(desk.accounts.exchanged(given.get("assertion", ""), f"{call.base}/token")))
+    try:
+        made = desk.accounts.exchanged(call.form.get("assertion", ""), f"{call.base}/token")
+    except ApiError as error:
+        return json_answer({"error": "invalid_grant", "error_description": error.message}, status=error.status)
+    return json_answer(token_answer(made))
 
 
 def own_account(desk: Desk, call: Call, project: str) -> Answer:

@@ -85,6 +85,11 @@ def helm() -> Path | None:
     return (build.found("helm") or {}).get("helm")
 
 
+def gcsfuse() -> Path | None:
+    """gcsfuse, to mount buckets; the marker "fuse" says whether this machine lets it."""
+    return (build.found("gcsfuse") or {}).get("gcsfuse")
+
+
 def real_node() -> Path | None:
     """The kubelet of tests/lab/node.py, where this machine can run containers and their image is built."""
     from tests.lab import node  # its image is made of what is found here
@@ -102,6 +107,7 @@ TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "fuse": (fuse, "install fuse3 and allow /dev/fuse"),
     "cluster": (cluster, build.NEEDS_GO),
     "helm": (helm, build.NEEDS_GO),
+    "gcsfuse": (gcsfuse, build.NEEDS_GO),
     "node": (real_node, NEEDS_CONTAINERS),
 }
 """Name of a tool as the `lab` marker spells it -> how to find it, and what puts it there."""

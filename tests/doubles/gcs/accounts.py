@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from .errors import ApiError
 
-
 AUDIENCE = "https://oauth2.googleapis.com/token"
 """google-auth writes this one into its JWTs, wherever it sends them."""
 
@@ -96,7 +95,9 @@ class Accounts:
         try:
             email = jwt.decode(assertion, options={"verify_signature": False})["iss"]
             # By the machine's clock, as the client that wrote it has no other.
-            jwt.decode(assertion, self.known[email].key.public_key(), ["RS256"], audience=[audience, AUDIENCE], leeway=60)
+            jwt.decode(
+                assertion, self.known[email].key.public_key(), ["RS256"], audience=[audience, AUDIENCE], leeway=60
+            )
         except (jwt.InvalidTokenError, KeyError):
             raise ApiError(400, "invalidGrant", "Invalid JWT Signature.") from None
         return self.token(self.known[email].member)

@@ -40,7 +40,7 @@ def patched(one: Generation, given: Mapping[str, Any]) -> dict[str, Any]:
         value = given[name]
         if name == "customTime":
             _check_custom_time(one, value)
-        if name == "metadata" and value is not None:
+        if name == "metadata" and isinstance(value, dict):
             merged = {**details.get("metadata", {}), **value}
             value = {key: text for key, text in merged.items() if text is not None}
         if value in (None, {}, False):

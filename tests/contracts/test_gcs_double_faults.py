@@ -166,7 +166,6 @@ def test_addresses_of_nothing(gcs: Gcs, path: str) -> None:
 
 
 BODIES = [
-    b"",
     b"{",
     b"[]",
     b"\xff",

@@ -43,9 +43,11 @@ def check(value: Any) -> None:
         if isinstance(inner, dict) and name not in ("metadata", "labels"):
             check(inner)
         for entry in inner if isinstance(inner, list) else ():
-            if not isinstance(entry, _ENTRIES[name]) or (name in _NEEDED and _NEEDED[name] not in entry):
-                raise invalid(f"Invalid value at '{name}': {str(entry)[:40]}", name)
+            is_right = isinstance(entry, _ENTRIES[name])
             if isinstance(entry, dict):
+                is_right = is_right and _NEEDED.get(name) in (None, *entry)
                 check(entry)
+            if not is_right:
+                raise invalid(f"Invalid value at '{name}': {str(entry)[:40]}", name)
         if kind == (str, int) and not str(inner).isdigit():
             raise invalid(f"Invalid value at '{name}': {str(inner)[:40]}", name)

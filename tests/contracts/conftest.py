@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from .gcs_kit import Gcs, opened_gcs
-from .version_stores import KINDS, LocalUnderTest, opened
+from .version_stores import KINDS, StoreUnderTest, opened
 
 
 @pytest.fixture(params=sorted(KINDS))
-async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LocalUnderTest]:
+async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreUnderTest]:
     async with opened(request.param, tmp_path) as under_test:
         yield under_test
 

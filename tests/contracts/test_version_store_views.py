@@ -15,7 +15,7 @@ from devplatform_versions.ports import (
     VersionNotFound,
 )
 
-from .version_stores import LocalUnderTest, content, request
+from .version_stores import StoreUnderTest, content, request
 
 HOSTILE = {
     "html": '<img src=x onerror="alert(1)">.txt',
@@ -49,7 +49,7 @@ async def all_pages(listing: Callable[..., Awaitable[Page[Any]]], *args: Any, li
     raise AssertionError("the listing does not end")
 
 
-async def paths_at(kit: LocalUnderTest, folder: str, **options: Any) -> list[str]:
+async def paths_at(kit: StoreUnderTest, folder: str, **options: Any) -> list[str]:
     return [version.path for version in (await kit.store.snapshot("alice", folder, **options)).items]
 
 
@@ -57,7 +57,7 @@ async def paths_at(kit: LocalUnderTest, folder: str, **options: Any) -> list[str
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_any_name_is_kept_as_it_is(kit: LocalUnderTest, name: str) -> None:
+async def test_any_name_is_kept_as_it_is(kit: StoreUnderTest, name: str) -> None:
     """Names that could be markup, SQL, a pattern or an option come back unchanged, as a file and as a folder."""
     for path in (name, f"{name}/inner.txt", f"outer/{name}"):
         version = await kit.put("alice", parse_path(path), path.encode())
@@ -77,7 +77,7 @@ async def test_any_name_is_kept_as_it_is(kit: LocalUnderTest, name: str) -> None
     assert await paths_at(kit, "") == sorted([f"{name}/inner.txt", f"outer/{name}"])
 
 
-async def test_all_hostile_names_live_side_by_side(kit: LocalUnderTest) -> None:
+async def test_all_hostile_names_live_side_by_side(kit: StoreUnderTest) -> None:
     """Composed and decomposed letters, patterns and neighbours are different files; pages miss and double none."""
     made = {name: await kit.put("alice", f"d/{name}", name.encode()) for name in HOSTILE.values()}
     for limit in (1, 2, 3, 500):
@@ -89,7 +89,7 @@ async def test_all_hostile_names_live_side_by_side(kit: LocalUnderTest) -> None:
 # Listings
 
 
-async def test_a_folder_shows_what_is_directly_in_it(kit: LocalUnderTest) -> None:
+async def test_a_folder_shows_what_is_directly_in_it(kit: StoreUnderTest) -> None:
     """Files with their newest version and how many there are, folders as folders, by name."""
     await kit.put("alice", "a.txt", b"1")
     newest = await kit.put("alice", "a.txt", b"2")
@@ -110,7 +110,7 @@ async def test_a_folder_shows_what_is_directly_in_it(kit: LocalUnderTest) -> Non
         assert await kit.store.list_folder("alice", absent) == Page(())
 
 
-async def test_what_is_deleted_shows_only_when_asked_for(kit: LocalUnderTest) -> None:
+async def test_what_is_deleted_shows_only_when_asked_for(kit: StoreUnderTest) -> None:
     """A deleted file, and a folder in which nothing is left, appear with `deleted` and come back with a restore."""
     kept = await kit.put("alice", "x/kept.txt", b"1")
     gone = await kit.put("alice", "x/y/gone.txt", b"2")
@@ -129,7 +129,7 @@ async def test_what_is_deleted_shows_only_when_asked_for(kit: LocalUnderTest) ->
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 1000])
-async def test_pages_add_up_to_the_whole(kit: LocalUnderTest, limit: int) -> None:
+async def test_pages_add_up_to_the_whole(kit: StoreUnderTest, limit: int) -> None:
     """Every listing in pages of any size: each item once, in order."""
     for n in range(9):
         await kit.put("alice", f"d/{n % 3}/f{n}.txt", b"x")
@@ -163,7 +163,7 @@ async def test_pages_add_up_to_the_whole(kit: LocalUnderTest, limit: int) -> Non
         pytest.param(lambda _: "W1tbW1tbW1tbW1tbW1tb", id="brackets"),
     ],
 )
-async def test_a_page_token_that_was_not_given_is_refused(kit: LocalUnderTest, spoil: Callable[[str], str]) -> None:
+async def test_a_page_token_that_was_not_given_is_refused(kit: StoreUnderTest, spoil: Callable[[str], str]) -> None:
     """400 and a sentence, never a wrong page or an internal error; a token of another listing is no better."""
     for n in range(3):
         await kit.put("alice", f"f{n}", b"x")
@@ -184,7 +184,7 @@ async def test_a_page_token_that_was_not_given_is_refused(kit: LocalUnderTest, s
 # Moments
 
 
-async def test_a_snapshot_is_what_was_live_then(kit: LocalUnderTest) -> None:
+async def test_a_snapshot_is_what_was_live_then(kit: StoreUnderTest) -> None:
     """At every moment: saved before or at it, not replaced and not deleted by it; also what is deleted today."""
     before = kit.clock.now()
     first = await kit.put("alice", "d/f", b"1")
@@ -210,7 +210,7 @@ async def test_a_snapshot_is_what_was_live_then(kit: LocalUnderTest) -> None:
     assert await generations(kit.clock.now()) == [other.generation]
 
 
-async def test_a_snapshot_stays_inside_its_folder(kit: LocalUnderTest) -> None:
+async def test_a_snapshot_stays_inside_its_folder(kit: StoreUnderTest) -> None:
     """Names that begin alike are other folders; the empty name is the whole workspace."""
     paths = ["a", "a!/x", "a.b/x", "a/b/c", "a/x", "a0", "a0/x", "ab", "b/a/x"]
     for path in paths:
@@ -222,7 +222,7 @@ async def test_a_snapshot_stays_inside_its_folder(kit: LocalUnderTest) -> None:
     assert await paths_at(kit, "nowhere") == []
 
 
-async def test_changes_go_on_from_a_cursor(kit: LocalUnderTest) -> None:
+async def test_changes_go_on_from_a_cursor(kit: StoreUnderTest) -> None:
     """Versions, restores and tombstones of one owner, oldest first, each once, from any cursor, over restarts."""
     made = [await kit.put("alice", "f", b"1"), await kit.put("alice", "g", b"2")]
     await kit.put("bob", "f", b"3")
@@ -243,7 +243,7 @@ async def test_changes_go_on_from_a_cursor(kit: LocalUnderTest) -> None:
 # Other people
 
 
-async def test_nobody_sees_or_touches_what_is_somebody_elses(kit: LocalUnderTest) -> None:
+async def test_nobody_sees_or_touches_what_is_somebody_elses(kit: StoreUnderTest) -> None:
     """Every method, asked for another owner's file, answers as if it had never been."""
     secret = await kit.put("bob", "d/secret.txt", b"secret")
     for owner in ("alice", "bo", "bob2", "BOB", "%", "bob/d", ""):
@@ -264,7 +264,7 @@ async def test_nobody_sees_or_touches_what_is_somebody_elses(kit: LocalUnderTest
     assert await content(kit.store, secret, "bob") == b"secret"
 
 
-async def test_knowing_a_hash_gives_nobody_the_bytes(kit: LocalUnderTest) -> None:
+async def test_knowing_a_hash_gives_nobody_the_bytes(kit: StoreUnderTest) -> None:
     """Content is kept once, but whoever saves it must send it: a hash alone makes no version."""
     secret = os.urandom(50_000)
     await kit.put("bob", "secret", secret)

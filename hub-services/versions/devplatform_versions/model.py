@@ -18,6 +18,7 @@ class Origin(StrEnum):
     CAPTURE = "capture"  # the agent saw a save
     RESTORE = "restore"  # a person brought an old version back
     UPLOAD = "upload"  # a person or program put it there through the API
+    MOUNT = "mount"  # gcsfuse wrote it: the bucket is the workspace
 
 
 @dataclass(frozen=True, slots=True)

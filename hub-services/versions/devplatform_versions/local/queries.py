@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from .. import policy
+from ..listing_tokens import after, token_of
 from ..model import Change, FolderEntry, Page, Version
 from ..ports import PreconditionFailed, VersionNotFound
 from .changes import file_state, made_by
 from .grants import Granted
-from .pages import after, token_of
 from .rows import COLUMNS, WIDTH, FileState, micros, to_version
 
 T = TypeVar("T")

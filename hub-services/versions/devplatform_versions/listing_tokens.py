@@ -5,7 +5,7 @@ import binascii
 import json
 from typing import Any
 
-from ..ports import TokenInvalid
+from .ports import TokenInvalid
 
 _MAX_TOKEN = 8192
 

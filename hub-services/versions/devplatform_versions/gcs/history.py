@@ -1,0 +1,168 @@
+"""What generations of objects mean: a listing's resources become versions and tombstones. Pure.
+
+https://cloud.google.com/storage/docs/json_api/v1/objects#resource. What we write beside the bytes is custom metadata:
+`devplatform-sha256`, `-author`, `-origin`, `-mtime` (microseconds), `-restored-from`, `-grant`, and on a generation
+that was deleted through us `-ended-by`, `-ended-origin`, `-ended-at`. Texts are percent-encoded, as headers carry them.
+
+A bucket has no tombstones: one is where a generation ended before the next began, or where none came. Its number is the
+moment in microseconds, as the numbers of generations are; nothing else has that number.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ..model import Origin, Version
+
+FIELDS = "name,generation,metageneration,size,md5Hash,crc32c,timeCreated,timeDeleted,storageClass,metadata"
+"""What is asked of a resource, and no more: listings are mostly the time that it takes to write and read them."""
+
+_KEY = "devplatform-"
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SOON = timedelta(seconds=60)
+_GAP = timedelta(seconds=0.5)
+"""Between the end of a generation and the next: below it one replaced the other, whose times need not agree exactly."""
+_ORIGINS = {origin.value: origin for origin in Origin}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Who deleted a file through us, noted on the generation that it ended."""
+
+    author: str
+    origin: Origin
+    at: datetime
+
+
+def micros(moment: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(number: int) -> datetime:
+    """The moment of a number of microseconds."""
+    return _EPOCH + number * _MICROSECOND
+
+
+def metadata_of(
+    *,
+    sha256: str,
+    author: str,
+    origin: Origin,
+    mtime: datetime | None,
+    restored_from: int | None = None,
+    grant: str = "",
+) -> dict[str, str]:
+    """The custom metadata of a version that we make."""
+    made = {"sha256": sha256, "author": quote(author, safe=" @"), "origin": origin.value}
+    made |= {"mtime": str(micros(mtime))} if mtime is not None else {}
+    made |= {"restored-from": str(restored_from)} if restored_from is not None else {}
+    made |= {"grant": grant} if grant else {}
+    return {f"{_KEY}{name}": value for name, value in made.items()}
+
+
+def ended_metadata(ended: Ended) -> dict[str, str]:
+    """What is noted on the live generation before it is deleted."""
+    told = {
+        "ended-by": quote(ended.author, safe=" @"),
+        "ended-origin": ended.origin.value,
+        "ended-at": str(micros(ended.at)),
+    }
+    return {f"{_KEY}{name}": value for name, value in told.items()}
+
+
+def grant_of(resource: Mapping[str, Any]) -> str:
+    """The grant that this generation was put by; "" for others."""
+    return _told(resource, "grant")
+
+
+def version_of(path: str, owner: str, resource: Mapping[str, Any]) -> Version:
+    """One generation as a version. Without our metadata the workspace itself is the bucket: its person saved it."""
+    mtime = _number(_told(resource, "mtime"))
+    deleted = resource.get("timeDeleted")
+    restored = _number(_told(resource, "restored-from"))
+    return Version(
+        path=path,
+        generation=int(resource["generation"]),
+        size=int(resource.get("size", 0)),
+        sha256=_told(resource, "sha256") or f"md5:{resource.get('md5Hash', '')}",
+        created=_time(resource["timeCreated"]),
+        author=unquote(_told(resource, "author")) or owner,
+        origin=_ORIGINS.get(_told(resource, "origin"), Origin.MOUNT),
+        noncurrent_since=_time(deleted) if deleted else None,
+        mtime=moment_of(mtime) if mtime is not None else _mount_time(resource),
+        storage_class=str(resource.get("storageClass", "STANDARD")),
+        restored_from=restored,
+    )
+
+
+def history_of(path: str, owner: str, resources: Sequence[Mapping[str, Any]]) -> list[Version]:
+    """Every version and tombstone of one object, newest first, of its generations in any order."""
+    ordered = sorted(resources, key=lambda resource: int(resource["generation"]))
+    found: list[Version] = []
+    for index, resource in enumerate(ordered):
+        version = version_of(path, owner, resource)
+        found.append(version)
+        end = version.noncurrent_since
+        if end is None:
+            continue
+        following = _time(ordered[index + 1]["timeCreated"]) if index + 1 < len(ordered) else None
+        if following is None or following - end >= _GAP:
+            found.append(_tombstone(version, owner, end, resource))
+    return found[::-1]
+
+
+def by_object(resources: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
+    """Each object with its generations, of a listing in a bucket's order."""
+    for name, generations in groupby(resources, key=lambda resource: str(resource["name"])):
+        yield name, list(generations)
+
+
+def _tombstone(version: Version, owner: str, at: datetime, resource: Mapping[str, Any]) -> Version:
+    noted = _number(_told(resource, "ended-at"))
+    # A note whose deletion failed stays on a generation that something else ended later.
+    is_ours = noted is not None and abs(moment_of(noted) - at) < _SOON
+    return Version(
+        path=version.path,
+        generation=max(micros(at), version.generation + 1),
+        size=0,
+        sha256="",
+        created=at,
+        author=unquote(_told(resource, "ended-by")) if is_ours else owner,
+        origin=_ORIGINS.get(_told(resource, "ended-origin"), Origin.MOUNT) if is_ours else Origin.MOUNT,
+        tombstone=True,
+    )
+
+
+def _told(resource: Mapping[str, Any], name: str) -> str:
+    metadata = resource.get("metadata")
+    value = metadata.get(f"{_KEY}{name}", "") if isinstance(metadata, dict) else ""
+    return value if isinstance(value, str) else ""
+
+
+def _mount_time(resource: Mapping[str, Any]) -> datetime | None:
+    """gcsfuse's own note of when the file was changed; RFC 3339 with nanoseconds."""
+    metadata = resource.get("metadata")
+    text = metadata.get("gcsfuse_mtime") if isinstance(metadata, dict) else None
+    try:
+        return _time(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _time(text: str) -> datetime:
+    """RFC 3339; what is finer than a microsecond is cut off."""
+    head, _, rest = text.partition(".")
+    if rest:
+        digits = rest.rstrip("Z").partition("+")[0].partition("-")[0]
+        zone = rest[len(digits) :]
+        text = f"{head}.{digits[:6].ljust(6, '0')}{zone}"
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)

@@ -1,0 +1,37 @@
+"""Which object a file is, and back. Pure: nothing but these functions ever makes the name of an object.
+
+`users/<slug>/<path>`: slugs have no slash and no dot, so that nobody's prefix is part of another's.
+"""
+
+import re
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ROOT = "users/"
+
+
+def is_owner(owner: str) -> bool:
+    """Whether somebody can have this slug; nobody else has objects."""
+    return _SLUG.fullmatch(owner) is not None
+
+
+def prefix_of(owner: str, folder: str = "") -> str:
+    """What the names of all objects below a folder begin with; "" is the whole workspace. Raises `ValueError`."""
+    if not is_owner(owner):
+        raise ValueError(f"{owner!r} is no slug")
+    base = f"{_ROOT}{owner}/"
+    return f"{base}{folder}/" if folder else base
+
+
+def object_of(owner: str, path: str) -> str:
+    """The object of a file. Raises `ValueError` for what is no slug, and for an empty path."""
+    if not path:
+        raise ValueError("a file has a name")
+    return prefix_of(owner) + path
+
+
+def path_of(owner: str, name: str) -> str | None:
+    """The file of an object of this owner; None for what is no file: a folder's placeholder, an unusual name."""
+    base = prefix_of(owner)
+    path = name.removeprefix(base) if name.startswith(base) else ""
+    parts = path.split("/")
+    return path if path and all(part not in ("", ".", "..") for part in parts) else None

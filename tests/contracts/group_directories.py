@@ -264,6 +264,7 @@ class GitHub(Remote):
             api_root=server.url,
             app_token=self.app_token,
             organizations=["Acme", "Partner"] if self.app_token else [],
+            patience=60,  # hundreds of calls, on a machine with other work
             clock=self.now,
             token_of=self._token_of,
             tries=2,

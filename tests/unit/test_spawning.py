@@ -216,8 +216,9 @@ def test_of_two_starts_the_second_sees_the_first(limited: DevPlatformSpawner) ->
     assert ask(second, profile="standard") == ""
     assert ask(third, profile="standard") == "409 limit-reached", "two servers are there"
     limited.clear_state()
-    limited._spawn_pending = False
+    assert [use.server for use in third.held()] == ["second"], "another start of it is not planned yet"
     assert ask(third, profile="standard") == ""
+    assert ask(limited, profile="standard") == "409 limit-reached"
 
 
 def test_a_refused_start_holds_nothing_and_a_server_does_not_stand_in_its_own_way(limited: DevPlatformSpawner) -> None:

@@ -130,9 +130,9 @@ def _room(limit: Limit, held: Sequence[Use]) -> dict[str, str]:
 def _lost(chosen: Offer | None, saved: Mapping[str, object], offers: Sequence[Offer]) -> list[str]:
     """What of the last choice is not selected again because it is gone, closed or too much by now, in words."""
     wanted = saved.get("profile")
-    if not wanted:
+    if not wanted or chosen is None:  # of nothing that is available, the page says more than this
         return []
-    if chosen is None or chosen.profile.slug != wanted:
+    if chosen.profile.slug != wanted:
         limited = any(offer.limited for offer in offers if offer.profile.slug == wanted)
         return [f"Your last profile, {str(wanted)[:60]}, {_GONE[limited]}"]
     card = _card(chosen, saved, checked=True)

@@ -23,13 +23,14 @@ def within(
     """
     if not limits.limits:
         return tuple(offers)
-    return tuple(_within(offer, limits, held, capabilities) if offer.available else offer for offer in offers)
+    rooms = [(limit, left_of(limit, held)) for limit in limits.limits]
+    return tuple(_within(offer, rooms, capabilities) if offer.available else offer for offer in offers)
 
 
-def _within(offer: Offer, limits: PersonLimits, held: Sequence[Use], capabilities: Capabilities) -> Offer:
+def _within(offer: Offer, rooms: Sequence[tuple[Limit, float]], capabilities: Capabilities) -> Offer:
     def too_much(fixed: Choice | None = None) -> list[str]:
-        least = ((limit, _least(offer, limit.quantity, capabilities, fixed)) for limit in limits.limits)
-        return [_reason(limit, held, amount) for limit, amount in least if amount > left_of(limit, held)]
+        least = ((limit, left, _least(offer, limit.quantity, capabilities, fixed)) for limit, left in rooms)
+        return [_reason(limit, left, amount) for limit, left, amount in least if amount > left]
 
     reasons = too_much()
     if reasons:
@@ -58,14 +59,17 @@ def _least(offer: Offer, quantity: Quantity, capabilities: Capabilities, fixed: 
 
 
 def _given(what: Profile | Choice, quantity: Quantity) -> float | None:
-    if quantity is Quantity.SERVERS:
-        return 1
-    gpus = what.gpu.count if what.gpu else None
-    return {Quantity.CPU: what.cpu, Quantity.MEMORY: what.memory, Quantity.GPU: gpus}[quantity] or None
+    if quantity is Quantity.CPU:
+        return what.cpu
+    if quantity is Quantity.MEMORY:
+        return what.memory
+    if quantity is Quantity.GPU:
+        return what.gpu.count if what.gpu else None
+    return 1
 
 
-def _reason(limit: Limit, held: Sequence[Use], amount: float) -> str:
-    quantity, left = limit.quantity, left_of(limit, held)
+def _reason(limit: Limit, left: float, amount: float) -> str:
+    quantity = limit.quantity
     if quantity is Quantity.SERVERS:
         return f"Your limit of {limit.told} is reached." if limit.amount else "You may have no server."
     most = quantity.bare(limit.amount)

@@ -119,7 +119,9 @@ def test_the_page_says_what_is_left_and_the_form_refuses(cluster: Cluster, names
         assert start(hub, "alice", "", "large")[0] == 201
         alice = Visitor.signed_in(hub.origin, "alice")
         page = alice.get("/hub/spawn/alice/second").text
-        assert '<dt>Memory</dt> <dd>424 MB of 1 GB left <span class="dp-quiet">for everybody</span></dd>' in page
+        assert (
+            '<dt>Memory:</dt> <dd>424 MB of 1 GB left <span class="dp-quiet">(limit for everybody)</span></dd>' in page
+        )
         assert "<li>the default server (Large: 0.2 CPU, 600 MB of memory)</li>" in page
         assert re.search(r'id="dp\.large" value="large"\s+disabled', page)
         assert "Needs 600 MB of memory; 424 MB of your 1 GB are left." in page

@@ -147,7 +147,7 @@ def limited(held: list[Use], saved: dict[str, object], **amounts: float) -> str:
 def test_says_what_is_left_where_a_limit_applies() -> None:
     """Up front, and nothing at all for those without limits."""
     html = limited([Use("train", "Other", 1, 2**30)], {}, servers=3, memory=2**33, gpu=0)
-    rooms = re.findall(r"<dt>(.*)</dt> <dd>(.*) <span", html)
+    rooms = re.findall(r"<dt>(.*):</dt> <dd>(.*) <span", html)
     assert rooms == [("Servers", "2 of 3 left"), ("Memory", "7 GB of 8 GB left"), ("GPUs", "none")]
     assert "<li>&#39;train&#39; (Other: 1 CPU, 1 GB of memory)</li>" in html
     assert "Your limits" not in limited([], {})
@@ -167,8 +167,9 @@ def test_what_does_not_fit_any_more_is_disabled_and_the_last_choice_says_so() ->
 
 def test_says_that_a_server_has_to_stop_first() -> None:
     """Not that an administrator has to help; unless nothing of theirs is in the way."""
-    html = limited([Use("train", "Other", 1, 2**30)], {}, servers=1)
+    html = limited([Use("train", "Other", 1, 2**30)], {"profile": "standard"}, servers=1)
     assert "Your servers leave no room for another one. Stop one on the page Home, then come back." in html
+    assert "Your last profile" not in html
     html = limited([], {}, servers=0)
     assert "You cannot start any of these profiles. The reasons are below; an administrator can help." in html
 

@@ -267,7 +267,7 @@ def test_the_form_and_a_link_are_within_the_limits_too(limited: DevPlatformSpawn
             check({"profile": ["gpu"]})
         assert refusal.value.reason == "limit-reached"
     page = second.render_options_form()
-    assert '<dt>Memory</dt> <dd>8 GB of 40 GB left <span class="dp-quiet">for everybody</span></dd>' in page
+    assert '<dt>Memory:</dt> <dd>8 GB of 40 GB left <span class="dp-quiet">(limit for everybody)</span></dd>' in page
     assert "Needs 32 GB of memory; 8 GB of your 40 GB are left." in page
     assert "<li>the default server (gpu: 8 CPU, 32 GB of memory, 1 GPU)</li>" in page
 

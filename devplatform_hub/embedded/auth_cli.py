@@ -164,7 +164,7 @@ def _identity(authenticator: Any, person: Person) -> Identity:
 
 def _explained(hub: Any, name: str, access: Access, *refusals: str, subject: str = "") -> Explanation:
     roles = roles_of(access.groups, hub.authenticator.roles_of_groups)
-    return Explanation(name, access, subject, refusals, roles, hub.profiles)
+    return Explanation(name, access, subject, refusals, roles, hub.catalog)
 
 
 def _lines(finding: Finding) -> list[str]:

@@ -27,7 +27,8 @@ class KeycloakServer(ApiServer):
     def __init__(self) -> None:
         super().__init__()
         self.people: dict[str, Person] = {}
-        self.claim: str | None = "groups"
+        self.gives_empty_lists = True
+        """Whether somebody in no group has an empty list, as before Keycloak 22, or no claim."""
         self.may_read = True
         self.token_lifetime = 60
         self.tokens: list[str] = []
@@ -53,9 +54,12 @@ class KeycloakServer(ApiServer):
     async def _userinfo(self, request: web.Request) -> web.Response:
         person = self.people.get(request.headers.get("Authorization", "").removeprefix("Bearer of-"))
         if person is None or not person.enabled:
-            return web.json_response({"error": "invalid_token"}, status=401)
-        claims = {"sub": person.id, "preferred_username": "alice"}
-        return web.json_response(claims | ({self.claim: sorted(person.paths)} if self.claim else {}))
+            challenge = f'Bearer realm="{REALM}", error="invalid_token", error_description="Token verification failed"'
+            return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+        claims: dict[str, object] = {"sub": person.id, "preferred_username": "alice"}
+        if person.paths or self.gives_empty_lists:
+            claims["groups"] = sorted(person.paths)
+        return web.json_response(claims)
 
     async def _user(self, request: web.Request) -> web.Response:
         if refusal := self._refusal(request):

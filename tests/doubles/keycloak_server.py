@@ -3,6 +3,7 @@
 import base64
 import uuid
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -27,6 +28,7 @@ class KeycloakServer(ApiServer):
     def __init__(self) -> None:
         super().__init__()
         self.people: dict[str, Person] = {}
+        self.client, self.secret = CLIENT, SECRET
         self.gives_empty_lists = True
         """Whether somebody in no group has an empty list, as before Keycloak 22, or no claim."""
         self.may_read = True
@@ -44,7 +46,7 @@ class KeycloakServer(ApiServer):
 
     async def _token(self, request: web.Request) -> web.Response:
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-        expected = base64.b64encode(f"{CLIENT}:s3cret%2Fwith%3Dsigns".encode()).decode()
+        expected = base64.b64encode(f"{quote(self.client, safe='')}:{quote(self.secret, safe='')}".encode()).decode()
         form = await request.post()
         if scheme != "Basic" or sent != expected or form.get("grant_type") != "client_credentials":
             return web.json_response({"error": "unauthorized_client"}, status=401)

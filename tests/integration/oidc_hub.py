@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+import devplatform_hub
 from tests.integration.sign_in_hub import Browser, Page
 from tests.lab.hub import BASE_CONFIG, RealHub, base_settings
 from tests.lab.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, oidc_provider
@@ -27,6 +28,7 @@ c.JupyterHub.load_roles += s["roles"]
 c.SimpleLocalProcessSpawner.home_dir_template = s["folder"] + "/home/{username}"
 c.SimpleLocalProcessSpawner.cmd = [s["python"], "-m", "jupyterhub.tests.mocksu"]
 c.CryptKeeper.keys = ["00" * 32]
+c.JupyterHub.template_paths = [s["templates"]]
 for section, traits in s["traits"].items():
     for name, value in traits.items():
         c[section][name] = value
@@ -50,6 +52,7 @@ def provider_settings(
     The authenticator's own are added to those that every one has here.
     """
     settings = base_settings(folder, {}) | {"python": sys.executable, "authenticator": authenticator}
+    settings["templates"] = str(Path(devplatform_hub.__file__).parent / "hub_templates")
     (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG, "utf-8")
     (folder / "home").mkdir(exist_ok=True)
     name = authenticator.rpartition(".")[2]

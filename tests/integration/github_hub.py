@@ -30,8 +30,8 @@ def github_hub(folder: Path, of_directory: Mapping[str, Any] | None = None) -> I
     settings = provider_settings(
         folder, _GITHUB, {"GitHubGroupDirectory": fresh | dict(of_directory or {}), "GitHubAuthenticator": {}}
     )
-    callback = settings["traits"]["GitHubAuthenticator"]["oauth_callback_url"]
-    github = GitHubSignIn((CLIENT_ID, CLIENT_SECRET), callback)
+    origin = str(settings["origin"])
+    github = GitHubSignIn((CLIENT_ID, CLIENT_SECRET), f"{origin}/hub/oauth_callback")
     with github.in_thread():
         settings["traits"]["GitHubAuthenticator"] |= {
             "github_url": github.url,
@@ -39,7 +39,6 @@ def github_hub(folder: Path, of_directory: Mapping[str, Any] | None = None) -> I
             "last_answer_lifetime": 6,
         }
         environment = audit_environment(folder)
-        origin = str(settings["origin"])
         hub = GitHubHub(origin, folder, folder, settings=settings, environment=environment, github=github)
         with started(hub):
             yield hub

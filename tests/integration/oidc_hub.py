@@ -1,6 +1,7 @@
 """A real JupyterHub that signs people in at a real OpenID Connect provider, and a browser that walks through both."""
 
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -52,14 +53,16 @@ def provider_settings(
     The authenticator's own are added to those that every one has here.
     """
     settings = base_settings(folder, {}) | {"python": sys.executable, "authenticator": authenticator}
-    settings["templates"] = str(Path(devplatform_hub.__file__).parent / "hub_templates")
+    settings["templates"] = str(folder / "templates")
+    (folder / "templates").mkdir(exist_ok=True)
+    # The platform's other pages want a spawner of the platform's.
+    shutil.copy(Path(devplatform_hub.__file__).parent / "hub_templates/page.html", folder / "templates")
     (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG, "utf-8")
     (folder / "home").mkdir(exist_ok=True)
     name = authenticator.rpartition(".")[2]
     always = {
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
-        "oauth_callback_url": f"{settings['origin']}/hub/oauth_callback",
         "auth_refresh_age": 1,
         "last_answer_lifetime": 4,
     }
@@ -94,6 +97,7 @@ def oidc_hub(
     with oidc_provider(folder, origin, access_token_seconds=3) as provider:
         settings["traits"][name] |= {
             "issuer": provider.issuer,
+            "oauth_callback_url": f"{origin}/hub/oauth_callback",
             "group_domain": DOMAIN,
             "scope": ["openid", "email", "profile", "groups", "offline_access"],
             "extra_authorize_params": {"prompt": "consent"},

@@ -23,8 +23,11 @@ from .id_tokens import IdTokenRefused
 from .provider_calls import ProviderRefused, ask
 from .provider_settings import ProviderSettings
 from .refusals import SignInRefused, provider_unavailable, sign_in_failed
+from .sessions import name_of
 
 _UNAUTHORIZED = 401
+_SPENT = ("invalid_grant", "bad_refresh_token")
+"""A refresh token that is worth nothing any more, as OAuth says it and as GitHub does."""
 _NOBODY_YET = "(unknown)"
 
 
@@ -89,6 +92,7 @@ class ProviderAccessMixin(ProviderSettings):
             grant = Grant.of_answer(await self.get_token_info(handler, params))
             grant = await self._told(grant.saying(await self.vouched(grant, handler.nonce, is_new=True)))
             identity = identity_of(grant.claims, self.claim_rules)
+            identity = replace(identity, username=name_of(handler.db, identity) or identity.username)
             grant = await self._renewable(handler, identity, grant)
         except DirectoryUnavailable as error:
             self.log.warning("Nobody can sign in: %s", error)
@@ -138,7 +142,7 @@ class ProviderAccessMixin(ProviderSettings):
         try:
             answer = await self.get_token_info(None, self.build_refresh_token_request_params(grant.refresh_token))
         except ProviderRefused as refused:
-            if refused.error != "invalid_grant":  # such as invalid_client: it is the platform that is refused
+            if refused.error not in _SPENT:  # such as invalid_client: it is the platform that is refused
                 raise DirectoryUnavailable(f"the provider renews no tokens: {refused}") from None
             return None
         renewed = Grant.of_answer(answer, before=grant)

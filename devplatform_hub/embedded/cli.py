@@ -23,6 +23,7 @@ from .state import DataFolder, find_running, open_data
 _IN_OTHER_MODULES: Mapping[str, str] = {
     "user": "devplatform_hub.embedded.users_cli:user",
     "explain": "devplatform_hub.embedded.users_cli:explain",
+    "audit": "devplatform_hub.embedded.audit_cli:audit",
 }
 _DATA = click.option(
     "--data",

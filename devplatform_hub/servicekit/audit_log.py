@@ -1,7 +1,8 @@
 """Reading the audit back: pages of events, newest first, and events as they are written.
 
 A page costs what is between its first and its last event, and no more than `max_bytes`; memory is that of the events
-found. A cursor stays right while lines are added and files are rotated, by renaming them or by copies.
+found. A cursor stays right while lines are added and files are rotated, by renaming them or by copies. Reading blocks:
+a server reads in a thread.
 """
 
 import base64

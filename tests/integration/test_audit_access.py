@@ -78,6 +78,18 @@ async def test_roles_that_come_and_go_with_groups(hub: Hub, tab: Browser) -> Non
     assert told(hub, "person.change", "lea")[2:] == [("allowed", f"is no administrator, {lost}, {left}")]
 
 
+async def test_signing_out_is_a_line(hub: Hub, tab: Browser) -> None:
+    """Once, and none for a browser in which nobody was signed in."""
+    hub.person("olga", USERS, password=PASSWORD)
+    await tab.sign_in("olga", PASSWORD)
+    for _ in range(2):
+        await tab.get("/hub/logout")
+    assert (await tab.me()) is None
+    assert [e["remote"] for e in hub.audit() if e["action"] == "person.sign-out" and e["actor"] == "olga"] == [
+        "127.0.0.1"
+    ]
+
+
 async def test_an_outage_is_told_when_it_begins_and_when_it_keeps_somebody_out(hub: Hub, tab: Browser) -> None:
     """Two lines, however often somebody who is kept out asks; afterwards they are decided about as ever."""
     hub.person("judy", USERS, password=PASSWORD)

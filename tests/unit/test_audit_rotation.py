@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from devplatform_hub.embedded import platform
+from devplatform_hub.embedded.state import open_data
 from devplatform_hub.servicekit import audit
+from tests.unit.test_hub_services import machine
 
 _WRITERS, _LINES = 4, 250
 _CONTEXT = multiprocessing.get_context("fork")
@@ -111,3 +114,25 @@ def test_a_file_that_another_process_has_moved_is_not_moved_again(file: Path, mo
     os.close(descriptor)
     assert sorted(os.listdir(file.parent)) == ["audit.jsonl", "audit.jsonl.1"]
     assert file.read_text() == "new\n"
+
+
+@pytest.mark.parametrize(("given", "told"), [({}, str(20 * 2**20)), ({"DEVPLATFORM_AUDIT_BYTES": "5"}, "5")], ids=str)
+def test_devplatform_up_rotates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], told: str
+) -> None:
+    """The hub is told the file and its size, unless somebody says another."""
+    monkeypatch.delenv("DEVPLATFORM_AUDIT_BYTES", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    environments = []
+
+    def start(*_arguments: object, env: dict[str, str], **_more: object) -> None:
+        environments.append(env)
+        raise OSError("not in a test")
+
+    monkeypatch.setattr(platform.subprocess, "Popen", start)
+    data = open_data(tmp_path / "data")
+    with pytest.raises(OSError, match="not in a test"):
+        platform.start(data, machine(tmp_path))
+    found = {name: value for name, value in environments[0].items() if "AUDIT" in name}
+    assert found == {"DEVPLATFORM_AUDIT_FILE": str(data.logs / "audit.jsonl"), "DEVPLATFORM_AUDIT_BYTES": told}

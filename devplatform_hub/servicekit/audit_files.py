@@ -101,26 +101,40 @@ class AuditFile:
 def open_newest_first(path: Path) -> Iterator[AuditFile]:
     """The file at `path` and those that it was rotated to (`.1`, `.2`, ...), each once; the caller closes them.
 
-    Opened in this order, one that is rotated meanwhile is met twice, and none is missed.
+    One is opened when it is asked for: the next older one, wherever that has been moved meanwhile.
     """
-    seen = set()
-    for candidate in (path, *_rotated(path)):
+    file = _next_older(path, "")
+    while file is not None:
+        name = file.name
+        yield file
+        file = _next_older(path, name)
+
+
+def _next_older(path: Path, name: str) -> AuditFile | None:
+    is_older = not name
+    for candidate in _candidates(path):
         file = AuditFile.open(candidate)
         if file is None:
             continue
-        if file.name in seen:
-            file.close()
-            continue
-        seen.add(file.name)
-        yield file
+        if is_older and file.name != name:
+            return file
+        is_older = is_older or file.name == name
+        file.close()
+    return None
 
 
-def _rotated(path: Path) -> list[Path]:
-    """In the order of their numbers, looked for only now: after the file itself was opened."""
+def _candidates(path: Path) -> Iterator[Path]:
+    """In the order of their numbers. What is rotated meanwhile gets a higher one: it is met twice, and not missed."""
+    yield path
     numbers = []
     with suppress(FileNotFoundError):
         for name in os.listdir(path.parent):
             before, _, number = name.rpartition(".")
             if before == path.name and number.isascii() and number.isdigit() and len(number) < 10:
                 numbers.append(int(number))
-    return [path.with_name(f"{path.name}.{number}") for number in sorted(numbers)]
+    last = 0
+    for last in sorted(numbers):
+        yield path.with_name(f"{path.name}.{last}")
+    while (moved := path.with_name(f"{path.name}.{last + 1}")).exists():
+        yield moved
+        last += 1

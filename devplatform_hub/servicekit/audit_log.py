@@ -144,11 +144,14 @@ class Follower:
         for file in open_newest_first(self._path):
             if self._file and file.name == self._file.name:
                 file.close()
-                break
+                return newer[::-1]
             newer.append(file)
-            if not self._file:
-                break  # there was none when this began: it is new
-        return newer[::-1]
+        if self._file is None:  # there was none when this began: all are new
+            return newer[::-1]
+        for file in newer:  # somebody deleted ours: these may be older
+            file.close()
+        new = AuditFile.open(self._path)
+        return [new] if new else []
 
     @staticmethod
     def _read(file: AuditFile, position: int) -> tuple[list[Event], int]:

@@ -96,6 +96,48 @@ def test_a_cursor_stays_right_while_lines_come_and_files_are_rotated(file: Path,
     assert everything(file) == list(range(12, -1, -1))
 
 
+@pytest.mark.parametrize("how", ["renamed", "copied"])
+@pytest.mark.parametrize("step", range(5))
+def test_a_rotation_while_files_are_read(file: Path, step: int, how: str) -> None:
+    """Whenever it comes, every file is read once."""
+    for number in range(4):
+        if number:
+            rotate(file)
+        write(number)
+    read = []
+    for place, found in enumerate(audit_files.open_newest_first(file)):
+        read += [json.loads(line.text)["target"] for line in found.lines_before(found.size)]
+        found.close()
+        if place == step:
+            rotate(file, how)
+            write(9)
+            rotate(file, how)
+    assert read == ["3", "2", "1", "0"]
+
+
+@pytest.mark.parametrize("at", range(1, 15))
+def test_a_rotation_between_two_looks_at_files(file: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """While the next file is looked for, all of them get another name."""
+    for number in range(4):
+        if number:
+            rotate(file)
+        write(number)
+    real, looks = audit_files.AuditFile.open, 0
+
+    def look(path: Path) -> audit_files.AuditFile | None:
+        nonlocal looks
+        looks += 1
+        if looks == at:
+            rotate(file)
+            write(9)
+        return real(path)
+
+    monkeypatch.setattr(audit_files.AuditFile, "open", look)
+    found = everything(file)
+    assert [number for number in found if number != 9] == [3, 2, 1, 0]
+    assert found[:1] == [9] or 9 not in found
+
+
 def test_a_cursor_of_a_file_that_is_gone_leads_to_the_end(file: Path) -> None:
     """Everything older is gone too."""
     for number in range(4):
@@ -232,6 +274,19 @@ def test_following(file: Path, how: str) -> None:
         98 if how == "renamed" else number - 1
     ]
     begun.close()
+
+
+def test_following_a_file_that_somebody_deletes(file: Path) -> None:
+    """What is in older files is not told as new."""
+    write(1)
+    rotate(file)
+    write(2)
+    follower = Follower(file)
+    file.unlink()
+    assert follower.poll() == []
+    write(3)
+    assert (numbers(follower.poll()), follower.poll()) == ([3], [])
+    follower.close()
 
 
 def test_many_sizes_of_lines_and_blocks(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

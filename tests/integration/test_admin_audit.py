@@ -28,7 +28,7 @@ _WATCHED = re.compile(r"(token|group|server|service|hub)\..*|person\.(add|remove
 
 @dataclass
 class Lab:
-    """The hub, and a token of each of its people: root administers, mallory and bob do not."""
+    """The hub, and a token of each of its people: ada administers, mallory and bob do not."""
 
     hub: Hub
     tokens: dict[str, str]
@@ -51,14 +51,14 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     async def tokens() -> dict[str, str]:
         found = {"service": ADMIN_TOKEN}
-        for name in ("root", "mallory", "bob"):
+        for name in ("ada", "mallory", "bob"):
             async with browser(hub) as tab:
                 assert (await tab.sign_in(name, PASSWORD)).status == 302
                 found[name] = await token_of(tab, name)
         return found
 
     with sign_in_hub(tmp_path_factory.mktemp("admin"), _MORE) as hub:
-        for name, groups in (("root", [USERS, ADMINS]), ("mallory", [USERS]), ("bob", [USERS])):
+        for name, groups in (("ada", [USERS, ADMINS]), ("mallory", [USERS]), ("bob", [USERS])):
             hub.person(name, *groups, password=PASSWORD)
         yield Lab(hub, asyncio.run(tokens()))
 
@@ -102,7 +102,7 @@ CHANGES: list[tuple[str, str, str, Any, list[tuple[str, str, str]]]] = [
      [("server.stop", "bob/lab", "stopped-by-administrator, and removed")]),
     ("a service", "POST", "/services/extra", {"info": {}}, [("service.change", "extra", f"added, {BY}")]),
     ("a service removed", "DELETE", "/services/extra", None, [("service.change", "extra", f"removed, {BY}")]),
-    ("a token of one's own", "POST", "/users/root/tokens", {}, []),
+    ("a token of one's own", "POST", "/users/ada/tokens", {}, []),
     ("somebody who is not there", "DELETE", "/users/nobody", None, []),
     ("a bad request", "POST", "/users", {"usernames": []}, []),
     ("reading", "GET", "/users/bob/tokens", None, []),
@@ -116,8 +116,8 @@ def test_what_an_administrator_changes(
     lab: Lab, method: str, path: str, body: Any, events: list[tuple[str, str, str]]
 ) -> None:
     """In the order of the table: each is one event for each that it is about."""
-    said = lab.told(lambda: lab.call("root", method, path, body))
-    assert said == [(action, "root", "allowed", target, why) for action, target, why in events]
+    said = lab.told(lambda: lab.call("ada", method, path, body))
+    assert said == [(action, "ada", "allowed", target, why) for action, target, why in events]
 
 
 REFUSED: list[tuple[str, str, Any, tuple[str, str, str]]] = [
@@ -177,11 +177,11 @@ def test_bodies_that_break_readers(lab: Lab, method: str) -> None:
 
 def test_tokens_and_codes_are_nowhere(lab: Lab) -> None:
     """Neither what was made, nor what was put where its number belongs, nor notes that people write."""
-    lab.call("root", "POST", "/users/bob/servers/shared", {})
-    made = [lab.call("root", "POST", "/users/bob/tokens", {"note": "n-o-t-e"})[1]["token"], "n-o-t-e"]
+    lab.call("ada", "POST", "/users/bob/servers/shared", {})
+    made = [lab.call("ada", "POST", "/users/bob/tokens", {"note": "n-o-t-e"})[1]["token"], "n-o-t-e"]
     code = lab.call("bob", "POST", "/share-codes/bob/shared", {})[1]["code"]
-    lab.call("root", "DELETE", f"/users/bob/tokens/{made[0]}")
-    lab.call("root", "DELETE", f"/share-codes/bob/shared?code={code}")
+    lab.call("ada", "DELETE", f"/users/bob/tokens/{made[0]}")
+    lab.call("ada", "DELETE", f"/share-codes/bob/shared?code={code}")
     written = json.dumps(lab.hub.audit())
     assert [secret for secret in [*made, code, *lab.tokens.values()] if secret in written] == []
 
@@ -190,14 +190,14 @@ def test_pages(lab: Lab) -> None:
     """The page that starts a server, opening it, being refused it, and taking a code for it, without tokens."""
 
     async def look() -> None:
-        async with browser(lab.hub) as root, browser(lab.hub) as mallory:
-            await root.sign_in("root", PASSWORD)
+        async with browser(lab.hub) as ada, browser(lab.hub) as mallory:
+            await ada.sign_in("ada", PASSWORD)
             await mallory.sign_in("mallory", PASSWORD)
-            await root.get("/hub/spawn/bob", follow=False)
+            await ada.get("/hub/spawn/bob", follow=False)
             await asyncio.to_thread(lab.hub.wait, lambda: lab.hub.server("bob").get("ready"), 30, "the server of bob")
-            await root.get("/hub/spawn/bob", follow=False)
+            await ada.get("/hub/spawn/bob", follow=False)
             await mallory.get("/hub/spawn/bob", follow=False)
-            for tab in (root, mallory):
+            for tab in (ada, mallory):
                 page = await tab.get(_AUTHORIZE, follow=False)
                 if page.status == 200:  # an administrator is asked first
                     await tab.post(_AUTHORIZE, {"scopes": "access:servers!server=bob/"}, follow=False)
@@ -206,9 +206,9 @@ def test_pages(lab: Lab) -> None:
             assert page.status == 302, page.words
 
     assert lab.told(lambda: asyncio.run(look())) == [
-        ("server.start-for", "root", "allowed", "bob/", ""),
+        ("server.start-for", "ada", "allowed", "bob/", ""),
         ("server.start-for", "mallory", "refused", "bob/", "missing-or-not-allowed"),
-        ("server.visit", "root", "allowed", "bob/", ""),
+        ("server.visit", "ada", "allowed", "bob/", ""),
         ("server.visit", "mallory", "refused", "bob/", "not-allowed"),
         ("server.share", "bob", "allowed", "bob/", "whoever has the code, with token ID"),
         ("server.share", "mallory", "allowed", "bob/", "took a code"),

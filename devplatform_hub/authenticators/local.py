@@ -95,10 +95,10 @@ class LocalAuthenticator(GroupAccessMixin):
 
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
         """Our sign-in page in place of the hub's, and the page to choose a password on."""
-        from .sign_in import ChoosePasswordHandler, SignInHandler
+        from .sign_in import ChoosePasswordHandler, SignInHandler, SignOutHandler
 
         super().get_handlers(app)
-        return [("/login", SignInHandler), ("/login/password", ChoosePasswordHandler)]
+        return [("/login", SignInHandler), ("/login/password", ChoosePasswordHandler), ("/logout", SignOutHandler)]
 
     async def identify(self, handler: Any, data: Any) -> Account:
         """The person with this name and password. Raises `PasswordChoiceNeeded` for a right one-time code."""

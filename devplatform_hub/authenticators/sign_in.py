@@ -3,12 +3,13 @@
 import json
 from typing import Any
 
-from jupyterhub.handlers.login import LoginHandler
+from jupyterhub.handlers.login import LoginHandler, LogoutHandler
 from jupyterhub.utils import url_path_join
 from tornado import web
 from tornado.httputil import url_concat
 
 from ..core.errors import PublicError
+from ..servicekit import audit
 from .local import LocalAuthenticator, PasswordChoiceNeeded, Ticket, TooManyTries, WrongCredentials
 from .pages import SignInPages
 from .passwords import MIN_LENGTH
@@ -129,3 +130,13 @@ class ChoosePasswordHandler(_LocalPages):
             action=self._with_next(self._choose_path),
         )
         return str(page)
+
+
+class SignOutHandler(LogoutHandler):
+    """`/hub/logout`: as the hub has it, and in the audit."""
+
+    async def handle_logout(self) -> None:
+        """The hub has ended this browser's session."""
+        if self.current_user:
+            remote = str(self.request.remote_ip or "")
+            audit.emit("person.sign-out", actor=self.current_user.name, outcome="allowed", remote=remote)

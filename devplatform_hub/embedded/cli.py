@@ -24,6 +24,7 @@ _IN_OTHER_MODULES: Mapping[str, str] = {
     "user": "devplatform_hub.embedded.users_cli:user",
     "explain": "devplatform_hub.embedded.auth_cli:explain",
     "check": "devplatform_hub.embedded.auth_cli:check",
+    "audit": "devplatform_hub.embedded.audit_cli:audit",
 }
 _DATA = click.option(
     "--data",

@@ -17,6 +17,7 @@ from ..directory.static import StaticGroupDirectory
 from ..directory.users_file import UsersFile
 from ..ports import DirectoryUnavailable
 from ..servicekit import audit
+from .addresses import address_of
 from .base import Account, GroupAccessMixin
 from .passwords import Match, check_password_choice, hash_password, recognise
 from .refusals import SignInRefused, directory_unavailable
@@ -95,15 +96,19 @@ class LocalAuthenticator(GroupAccessMixin):
 
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
         """Our sign-in page in place of the hub's, and the page to choose a password on."""
-        from .sign_in import ChoosePasswordHandler, SignInHandler
+        from .sign_in import ChoosePasswordHandler, SignInHandler, SignOutHandler
 
         super().get_handlers(app)
-        return [("/login", SignInHandler), ("/login/password", ChoosePasswordHandler)]
+        return [
+            ("/login", SignInHandler),
+            ("/login/password", ChoosePasswordHandler),
+            ("/logout", SignOutHandler),
+        ]
 
     async def identify(self, handler: Any, data: Any) -> Account:
         """The person with this name and password. Raises `PasswordChoiceNeeded` for a right one-time code."""
         typed, secret = str(data.get("username", "")), str(data.get("password", ""))
-        name, address = _name(typed), str(handler.request.remote_ip)
+        name, address = _name(typed), self.address_of(handler)
         self._check_wait(name, address)
         try:
             users = await asyncio.to_thread(self.users.read)
@@ -129,6 +134,10 @@ class LocalAuthenticator(GroupAccessMixin):
             raise DirectoryUnavailable(str(error)) from error
         local = users.users.get(user.name)
         return _account(local) if local and not local.disabled else None
+
+    def address_of(self, handler: Any) -> str:
+        """Where this request comes from: what may be guessed from there is counted by it."""
+        return address_of(handler.request, getattr(self._hub, "trusted_downstream_ips", ()))
 
     async def choose_password(self, ticket: Ticket, password: str, again: str, address: str) -> None:
         """Spend the one-time code for this password. Raises `PublicError` for a choice that will not do.

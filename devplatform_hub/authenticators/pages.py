@@ -7,15 +7,41 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
 from jupyterhub.handlers.base import BaseHandler
 from tornado import web
+from tornado.httputil import parse_cookie
 
-from .refusals import SignInRefused
+from ..core.next_page import is_path_here
+from .refusals import SignInRefused, kept_waiting
 
 _TEMPLATES = FileSystemLoader([str(Path(__file__).parent / "templates")])
 _ENVIRONMENTS = "devplatform_sign_in_{}"
+_LONGEST_ADDRESS = 16 * 1024
 
 
 class SignInPages(BaseHandler):
     """Base of every handler that signs somebody in. The hub's own templates come first, so they can be replaced."""
+
+    _waits: str | None = None
+
+    async def prepare(self) -> None:
+        """JupyterHub's, for an address of a length that somebody could mean."""
+        if len(self.request.uri or "") > _LONGEST_ADDRESS:
+            raise web.HTTPError(414)
+        await super().prepare()
+
+    def directory_is_silent(self, name: str) -> bool:
+        """Whether a request of this person is theirs although the directory does not say so; here it is nobody's."""
+        self._waits = name
+        return False
+
+    def check_directory(self) -> None:
+        """Raises `SignInRefused` for somebody who is signed in while it is unknown whether they may be."""
+        if self._waits is not None:
+            raise kept_waiting(self._waits)
+
+    def get_next_url(self, user: Any = None, default: str | None = None) -> str:
+        """JupyterHub's, if a browser would stay on this hub by it; else where everybody begins."""
+        following = str(super().get_next_url(user, default))
+        return following if is_path_here(following) else str(self.hub.base_url)
 
     def get_template(self, name: str, sync: bool = False) -> Any:
         """The hub's template of this name, else ours."""
@@ -60,3 +86,14 @@ class SignInPages(BaseHandler):
             logging.getLogger(__name__).debug("Refused to sign somebody in: %s", value.problem.code)
             return
         super().log_exception(typ, value, tb)
+
+
+def host_cookie(name: str, request: Any) -> str:
+    """The name under which no other host can set this cookie: over https with `__Host-`."""
+    return f"__Host-{name}" if request.protocol == "https" else name
+
+
+def cookies_called(name: str, request: Any) -> list[str]:
+    """Every value of this cookie. Whoever can set one for another path of this host can add theirs to ours."""
+    chunks = request.headers.get("Cookie", "").split(";")
+    return [value for chunk in chunks for key, value in parse_cookie(chunk).items() if key == name]

@@ -48,9 +48,18 @@ class Threaded:
     def close(self, *servers: ApiServer) -> None:
         for server in servers:
             self.do(server.stop())
+        self.do(_cancel_others())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
         self.loop.close()
+
+
+async def _cancel_others() -> None:
+    """Calls that a server of the test was still to answer."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @dataclass(slots=True)

@@ -135,6 +135,20 @@ async def test_logs_no_query_string_and_no_control_characters(service: str, capl
     assert "\nforged" not in "".join(lines)
 
 
+@pytest.mark.parametrize("name", ["state", "code", "error", "error_description", "anything"])
+async def test_the_end_of_a_sign_in_logs_nothing_endless(
+    service: str, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """CVE-2026-54338 (anchors, row 12): what a stranger adds to the callback is refused or short in the log."""
+    query = {"code": "x", "state": "y"} | {name: "A" * 5000 + "\nforged"}
+    with caplog.at_level(logging.DEBUG):
+        status, _, _ = await fetch("GET", f"{service}oauth_callback", params=query)
+    assert status == 400
+    assert caplog.records
+    assert max(len(record.getMessage()) for record in caplog.records) < 1000
+    assert "\nforged" not in "".join(record.getMessage() for record in caplog.records)
+
+
 def test_a_public_route_must_say_why() -> None:
     """Nobody makes a public route by accident."""
     with pytest.raises(TypeError, match="must say why"):

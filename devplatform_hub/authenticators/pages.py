@@ -14,19 +14,12 @@ from .refusals import SignInRefused, kept_waiting
 
 _TEMPLATES = FileSystemLoader([str(Path(__file__).parent / "templates")])
 _ENVIRONMENTS = "devplatform_sign_in_{}"
-_LONGEST_ADDRESS = 16 * 1024
 
 
 class SignInPages(BaseHandler):
     """Base of every handler that signs somebody in. The hub's own templates come first, so they can be replaced."""
 
     _waits: str | None = None
-
-    async def prepare(self) -> None:
-        """JupyterHub's, for an address of a length that somebody could mean."""
-        if len(self.request.uri or "") > _LONGEST_ADDRESS:
-            raise web.HTTPError(414)
-        await super().prepare()
 
     def directory_is_silent(self, name: str) -> bool:
         """Whether a request of this person is theirs although the directory does not say so; here it is nobody's."""

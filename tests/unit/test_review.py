@@ -105,6 +105,7 @@ async def test_so_many_at_once_and_nobody_twice() -> None:
     hall.review.start()
     await hall.pass_time(10 * INTERVAL)
     assert hall.most == 4
+    assert len(asyncio.all_tasks()) == 1 + 1 + 40  # this test, the review, and one for each
     assert {len(times) for times in hall.times.values()} == {1}
     assert len(hall.times) == 20
     await hall.review.close()

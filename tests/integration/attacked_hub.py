@@ -1,6 +1,5 @@
 """A hub as `devplatform_hub.config` composes it, with the local sign-in and the versions service, to be attacked."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ SERVICE_MEMORY = 1.0
 _COMPOSED = """
 from devplatform_hub.config import _compose
 from devplatform_hub.hub_services import VERSIONS, managed
-c.JupyterHub.load_roles = [role for role in c.JupyterHub.load_roles if role["name"] != "user"]
+c.JupyterHub.load_roles = [role for role in c.JupyterHub.load_roles if role["name"] != "user"] + s["roles"]
 arguments = ["--LocalVersionStore.root=" + s["folder"] + "/versions", f"--HubSignIn.cache_max_age={s['memory']}"]
 c.JupyterHub.services.append(
     managed(VERSIONS, python=s["python"], port=s["service_port"], arguments=arguments, environment={})
@@ -27,13 +26,14 @@ _compose(c, [VERSIONS])
 
 
 @contextmanager
-def attacked_hub(folder: Path) -> Iterator[Hub]:
-    """A hub that answers, with its service; both are ended afterwards."""
+def attacked_hub(folder: Path, roles: Any = ()) -> Iterator[Hub]:
+    """A hub that answers, with its service and an operator's own roles; both are ended afterwards."""
     from devplatform_hub.directory.users_file import UsersFile
 
     UsersFile(folder / "users.yaml").change(lambda users: users)
     (port,) = free_ports(1)
-    with sign_in_hub(folder, _COMPOSED, service_port=port, memory=int(SERVICE_MEMORY), python=sys.executable) as hub:
+    more = {"service_port": port, "memory": int(SERVICE_MEMORY), "roles": list(roles)}
+    with sign_in_hub(folder, _COMPOSED, **more) as hub:
         yield hub
 
 

@@ -4,9 +4,11 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from traitlets.config import Config
 from yarl import URL
 
 from tests.integration.attacked_hub import SERVICE, SERVICE_MEMORY, asked, attacked_hub, raw
@@ -15,6 +17,7 @@ from tests.integration.sign_in_hub import ADMINS, USERS, Browser, Hub, browser
 from tests.integration.test_signin import PASSWORD, eventually, token_of
 
 pytestmark = [pytest.mark.lab("proxy")]
+_SECURITY = Path(__file__).resolve().parents[2] / "SECURITY.md"
 
 
 @pytest.fixture(scope="module")
@@ -323,6 +326,45 @@ async def test_nobody_shares_a_server_unless_the_operator_lets_them(hub: Hub, ta
         body = {"note": "more", "scopes": scopes}
         status, _ = await asyncio.to_thread(hub.call, "POST", "/hub/api/users/alice/tokens", body, token)
         assert status in (400, 403), scopes
+
+
+async def test_sharing_is_opened_as_the_documentation_says(tmp_path: Path) -> None:
+    """With the role of SECURITY.md, people share their own server, and nobody else's."""
+    lines = re.findall(r"```python\n(c\.JupyterHub\.load_roles = .*?)```", _SECURITY.read_text("utf-8"), re.S)
+    config: Any = Config()
+    exec(lines[0], {"c": config})
+    roles = json.loads(json.dumps(config.JupyterHub.load_roles).replace('"access:services!service=mlflow", ', ""))
+    with attacked_hub(tmp_path, roles) as own:
+        for name in ("alice", "mallory"):
+            own.person(name, USERS, password=PASSWORD)
+        await signed_in_once(own, "mallory")
+        async with browser(own) as tab:
+            token = await token_of(await signed_in(tab, "alice"), "alice")
+        await asyncio.to_thread(own.start_server, "alice")
+        shared = [
+            (await asyncio.to_thread(own.call, "POST", f"/hub/api/shares/{whose}/", {"user": other}, token))[0]
+            for whose, other in (("alice", "mallory"), ("mallory", "alice"))
+        ]
+        assert shared == [200, 404]
+
+
+# Guesses.
+
+
+async def test_nobody_guesses_from_addresses_that_they_make_up(tmp_path: Path) -> None:
+    """However many names and `X-Real-Ip`, `X-Forwarded-For` or `Forwarded` a guesser sends, one address is counted."""
+    with attacked_hub(tmp_path) as own:
+        seen = []
+        async with browser(own) as tab:
+            for number in range(21):
+                address = f"198.51.100.{number}"
+                made_up = {"X-Real-Ip": address, "X-Forwarded-For": address, "Forwarded": f"for={address}"}
+                page = await tab.get("/hub/login", headers=made_up)
+                token = re.findall(r'name="_xsrf" value="([^"]+)"', page.text)[0]
+                fields = {"username": f"name{number}", "password": "guess", "_xsrf": token}
+                seen.append((await asked(tab, "POST", "/hub/login", data=fields, headers=made_up)).status)
+        assert seen == [403] * 20 + [429]
+        assert {event["remote"] for event in own.audit()} == {"127.0.0.1"}
 
 
 async def signed_in_once(hub: Hub, name: str) -> None:

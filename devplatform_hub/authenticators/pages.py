@@ -32,9 +32,12 @@ class SignInPages(BaseHandler):
             raise kept_waiting(self._waits)
 
     def get_next_url(self, user: Any = None, default: str | None = None) -> str:
-        """JupyterHub's, if a browser would stay on this hub by it; else where everybody begins."""
+        """JupyterHub's, where its path is one for a browser too; else where everybody begins.
+
+        An address with a host is JupyterHub's own decision: a server's, with `subdomain_host`.
+        """
         following = str(super().get_next_url(user, default))
-        return following if is_path_here(following) else str(self.hub.base_url)
+        return str(self.hub.base_url) if following.startswith("/") and not is_path_here(following) else following
 
     def get_template(self, name: str, sync: bool = False) -> Any:
         """The hub's template of this name, else ours."""

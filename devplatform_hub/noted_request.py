@@ -14,6 +14,7 @@ from jupyterhub import orm
 from tornado.web import HTTPError
 
 from .servicekit import audit
+from .servicekit.addresses import address_of
 
 _LARGEST_REFUSED_BODY = 2**16
 _NAMED_AT_MOST = 20
@@ -108,7 +109,7 @@ class NotedRequest:
                 return
             more += [f"{left_out} refusals of theirs before this are not written"] if left_out else []
         why = ", ".join(text for text in more if text)
-        remote = str(self.handler.request.remote_ip or "")
+        remote = address_of(self.handler.request)
         audit.emit(action, actor=self.actor.name, outcome=self.outcome, target=target, why=why, remote=remote)
 
     def _outcome(self) -> tuple[str, str]:

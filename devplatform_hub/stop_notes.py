@@ -13,6 +13,7 @@ from .core.diagnosis.ending import stopped_by
 from .noted_request import NotedRequest
 from .server_visits import note_visit
 from .servicekit import audit
+from .servicekit.addresses import address_of
 from .spawning import ProfileSpawnerMixin
 
 _STOPPED = (202, 204)
@@ -37,7 +38,7 @@ def _note(handler: Any) -> None:
     ending = stopped_by(request.actor.kind, request.actor.name)
     is_removed = bool(server) and (server not in user.orm_spawners or bool(request.body.get("remove")))
     why = f"{ending.code}, and removed" if is_removed else ending.code
-    target, remote = f"{user.name}/{server}", str(handler.request.remote_ip or "")
+    target, remote = f"{user.name}/{server}", address_of(handler.request)
     audit.emit("server.stop", actor=request.actor.name, outcome="allowed", target=target, why=why, remote=remote)
     if server and server not in user.orm_spawners:  # removed with its row
         return

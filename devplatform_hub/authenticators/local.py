@@ -17,6 +17,7 @@ from ..directory.static import StaticGroupDirectory
 from ..directory.users_file import UsersFile
 from ..ports import DirectoryUnavailable
 from ..servicekit import audit
+from ..servicekit.addresses import address_of
 from .base import Account, GroupAccessMixin
 from .passwords import Match, check_password_choice, hash_password, recognise
 from .refusals import SignInRefused, directory_unavailable
@@ -103,7 +104,7 @@ class LocalAuthenticator(GroupAccessMixin):
     async def identify(self, handler: Any, data: Any) -> Account:
         """The person with this name and password. Raises `PasswordChoiceNeeded` for a right one-time code."""
         typed, secret = str(data.get("username", "")), str(data.get("password", ""))
-        name, address = _name(typed), str(handler.request.remote_ip)
+        name, address = _name(typed), address_of(handler.request)
         self._check_wait(name, address)
         try:
             users = await asyncio.to_thread(self.users.read)

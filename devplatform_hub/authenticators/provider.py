@@ -17,6 +17,7 @@ from ..core.errors import PublicError
 from ..core.identity import Identity
 from ..ports import DirectoryUnavailable, GroupDirectory
 from ..servicekit import audit
+from ..servicekit.addresses import address_of
 from .base import Account
 from .grants import FreshGrants, Grant
 from .id_tokens import IdTokenRefused
@@ -84,7 +85,7 @@ class ProviderAccessMixin(ProviderSettings):
 
     async def identify(self, handler: Any, data: Any) -> Account:
         """The person who comes back from the provider with a code. Raises `SignInRefused`."""
-        remote = str(handler.request.remote_ip or "")
+        remote = address_of(handler.request)
         try:
             await self.prepare()
             params = self.build_access_tokens_request_params(handler, data)

@@ -56,6 +56,10 @@ class ApiServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def is_listening(self) -> bool:
+        return self._runner is not None
+
     async def __aenter__(self) -> Any:
         await self.start()
         return self

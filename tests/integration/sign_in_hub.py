@@ -63,9 +63,9 @@ class Hub(RealHub):
 
 
 @contextmanager
-def sign_in_hub(folder: Path, more: str = "") -> Iterator[Hub]:
-    """A hub that answers, ended afterwards; `more` is the end of its configuration."""
-    settings = base_settings(folder, {}) | {"python": sys.executable}
+def sign_in_hub(folder: Path, more: str = "", **settings_of_more: Any) -> Iterator[Hub]:
+    """A hub that answers, ended afterwards; with these lines after its configuration."""
+    settings = base_settings(folder, {}) | {"python": sys.executable, **settings_of_more}
     (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG + more, "utf-8")
     (folder / "home").mkdir(exist_ok=True)
     environment = {"DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl")}

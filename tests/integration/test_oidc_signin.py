@@ -89,7 +89,7 @@ async def test_an_administrator_is_one_only_while_in_the_group(hub: OidcHub, tab
     ],
 )
 async def test_who_is_not_let_in(hub: OidcHub, tab: OidcBrowser, claims: dict[str, Any], code: str) -> None:
-    """The page says why with a code, and nobody is signed in."""
+    """CVE-2026-33175 (anchors, row 7): the page says why with a code, and nobody is signed in."""
     hub.provider.person("mallory", **claims)
     page = await tab.sign_in_at_provider("mallory")
     assert page.status == (503 if code == "directory-unavailable" else 403)
@@ -114,7 +114,7 @@ async def test_who_is_not_let_in(hub: OidcHub, tab: OidcBrowser, claims: dict[st
     ],
 )
 async def test_an_id_token_that_proves_nothing(hub: OidcHub, tab: OidcBrowser, fault: dict[str, Any]) -> None:
-    """Whoever it names is not signed in."""
+    """CVE-2022-31027 (anchors, row 4): it is the provider's own word that counts, or nobody is signed in."""
     hub.provider.person("alice", groups=[USERS])
     hub.provider.fault(id_token=fault)
     page = await tab.sign_in_at_provider("alice")
@@ -312,7 +312,7 @@ async def test_unknown_is_never_empty(hub: OidcHub, tab: OidcBrowser, fault: dic
 
 
 async def test_a_spent_refresh_token_is_no_outage(hub: OidcHub, tab: OidcBrowser) -> None:
-    """The provider ended the session: so does the hub, and signing in again works."""
+    """CVE-2026-40934 (anchors, row 19): the provider ended the session, and so does the hub; signing in again works."""
     hub.provider.person("kim", groups=[USERS])
     await tab.sign_in_at_provider("kim")
     hub.provider.fault(userinfo=401, token_error={"status": 400, "error": "invalid_grant"})
@@ -323,7 +323,7 @@ async def test_a_spent_refresh_token_is_no_outage(hub: OidcHub, tab: OidcBrowser
 
 
 async def test_another_person_does_not_get_a_used_address(hub: OidcHub, tab: OidcBrowser) -> None:
-    """Whoever is given the address of somebody who was here before is refused, whatever its spelling."""
+    """CVE-2021-41194 (anchors, row 8): whoever is given somebody's former address is refused, whatever its spelling."""
     hub.provider.person("first-owner", email="shared@example.com", groups=[USERS])
     await tab.sign_in_at_provider("first-owner")
     for address in ("shared@example.com", "Shared@Example.com", "\uff33hared@example.com"):

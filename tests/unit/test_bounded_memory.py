@@ -24,6 +24,7 @@ BOUNDS = {
     "authenticators/grants.py _grants": "the newest 20,000 (test_grants_are_bounded)",
     "authenticators/id_tokens.py _keys": "the issuer's own keys, replaced as a whole",
     "authenticators/last_answers.py _at": "the newest 20,000 (test_the_last_answers_are_bounded)",
+    "authenticators/oidc.py metadata": "what the provider says of itself, replaced as a whole",
     "authenticators/provider.py _asking": "gone with the last who holds it",
     "authenticators/review.py _under_way": "one for each person with a server, taken out when it is done",
     "authenticators/sessions.py _arriving": "members only, for a minute (test_arrivals_are_bounded)",

@@ -19,6 +19,7 @@ from ..servicekit.audit import AUDIT_FILE_VARIABLE
 from ..servicekit.audit_log import Follower, pages
 from ..servicekit.audit_query import Event, Query, parse_moment
 from .audit_table import heading, row
+from .options import data_option
 from .state import DataFolder
 
 _NOTHING_FOUND = 3
@@ -38,14 +39,7 @@ class Moment(click.ParamType[datetime]):
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=Path(".devplatform"),
-    envvar="DEVPLATFORM_DATA",
-    show_default=True,
-    help="The folder of the platform, whose logs/audit.jsonl is read unless $DEVPLATFORM_AUDIT_FILE names another.",
-)
+@data_option("The folder of the platform, whose logs/audit.jsonl is read unless $DEVPLATFORM_AUDIT_FILE names another.")
 @click.option("--actor", default="", metavar="NAME", help="Who did it.")
 @click.option("--target", default="", metavar="NAME", help="Whom or what it was done to: alice, or alice/SERVER.")
 @click.option("--action", default="", metavar="ACTION", help="What: person.sign-in, or person for all that begin so.")

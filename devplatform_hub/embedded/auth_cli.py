@@ -21,20 +21,13 @@ from ..core.explanation import Explanation, roles_of
 from ..core.findings import Finding
 from ..core.identity import Identity, parse_group, parse_username
 from ..ports import DirectoryUnavailable, PeopleDirectory, Person
-from .settings_option import parse_settings, settings_option
+from .options import data_option, parse_settings, settings_option
 from .state import DataFolder
 from .users_cli import nobody_yet, sign_in_state
 
 _KEPT_OUT, _NO_ANSWER = 3, 4
 Answer = TypeVar("Answer")
-_DATA = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".devplatform"),
-    envvar="DEVPLATFORM_DATA",
-    show_default=True,
-    help="The data folder of one machine: asked as `devplatform up` last ran there.",
-)
+_DATA = data_option("The data folder of one machine: asked as `devplatform up` last ran there.")
 _CONFIG = click.option(
     "--config",
     "-f",

@@ -4,6 +4,7 @@
 one machine needs: addresses on loopback, a database file, local sign-in, and servers as processes.
 """
 
+import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .atomic_files import write_atomically
 from .core.identity import LOCAL_DOMAIN
 from .hub_database import connection_settings
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
+from .servicekit.audit import AUDIT_FILE_VARIABLE, AUDIT_VARIABLES
 
 _TEN_YEARS = 315_360_000
 _SPAWNER = "devplatform_hub.spawner.DevPlatformSpawner"
@@ -192,7 +194,12 @@ def _machine_services(machine: Machine, data: Path) -> list[dict[str, Any]]:
         MLFLOW.name: {"MlflowProxyApp": {"mlflow_python": machine.mlflow_python, "data_folder": data / "mlflow"}},
         CULLER.name: {"CullerApp": {"profiles_file": data / "profiles.yaml"}},
     }
-    environment = {"DEVPLATFORM_AUDIT_FILE": str(data / "logs" / "audit.jsonl"), "DEVPLATFORM_MACHINE": machine.mark}
+    rotation = {name: os.environ[name] for name in AUDIT_VARIABLES if name in os.environ}
+    environment = {
+        **rotation,
+        AUDIT_FILE_VARIABLE: str(data / "logs" / "audit.jsonl"),
+        "DEVPLATFORM_MACHINE": machine.mark,
+    }
     return [
         managed(
             service,

@@ -10,10 +10,15 @@ from tornado import web
 
 _UNREADABLE = "Couldn't parse JSON"
 _LONGEST = 2000
+_LONGEST_LINE = 4000
 
 
 class RefusalsWithoutTraces(logging.Filter):
-    """Takes the trace, and no more, from lines about refusals of ours and about a body that is no JSON."""
+    """Takes the trace, and no more, from lines about refusals of ours and about a body that is no JSON.
+
+    Any line is cut where it becomes longer than anything of the hub's own: addresses and headers of 64 KiB, which
+    anybody can send, are in its lines about requests.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true."""
@@ -21,6 +26,9 @@ class RefusalsWithoutTraces(logging.Filter):
         if error is not None and (_is_refusal(error) or record.msg == _UNREADABLE):
             record.msg, record.args = "%s: %s", (record.getMessage(), str(error)[:_LONGEST])
             record.exc_info = record.exc_text = None
+        line = record.getMessage()
+        if len(line) > _LONGEST_LINE:
+            record.msg, record.args = "%s... (%d more)", (line[:_LONGEST_LINE], len(line) - _LONGEST_LINE)
         return True
 
 

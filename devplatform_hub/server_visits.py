@@ -1,4 +1,4 @@
-"""Who opened another person's server in a browser: the hub gives every such browser leave of its own.
+"""Who opened another person's server in a browser, or was refused it: the hub gives every such browser leave.
 
 A server asks for that leave once for each browser session. Requests with an API token go to the server without it.
 """
@@ -8,25 +8,21 @@ from typing import Any
 from jupyterhub import orm
 from jupyterhub.apihandlers.auth import OAuthAuthorizeHandler
 
-from .servicekit import audit
+from .noted_request import NotedRequest
 
-_GIVEN = 302
+_GIVEN, _REFUSED = 302, 403
 
 
 def note_visit(handler: Any) -> None:
-    """Write to the audit that this answered request let somebody into a server that is not theirs."""
-    if not isinstance(handler, OAuthAuthorizeHandler) or handler.get_status() != _GIVEN:
+    """Write to the audit that this answered request let somebody into a server that is not theirs, or did not."""
+    if not isinstance(handler, OAuthAuthorizeHandler):
         return
-    actor = handler.current_user
-    if actor is None or "code=" not in str(handler._headers.get("Location", "")):
+    is_given = handler.get_status() == _GIVEN and "code=" in str(handler._headers.get("Location", ""))
+    if not is_given and handler.get_status() != _REFUSED:
         return
-    spawner = _server_of(handler)
-    if spawner is None or spawner.user.name == actor.name:
-        return
-    target = f"{spawner.user.name}/{spawner.name}"
-    audit.emit(
-        "server.visit", actor=actor.name, outcome="allowed", target=target, remote=str(handler.request.remote_ip or "")
-    )
+    request, spawner = NotedRequest.of(handler), _server_of(handler)
+    if request is not None and spawner is not None:
+        request.report("server.visit", f"{spawner.user.name}/{spawner.name}", owner=spawner.user.name)
 
 
 def _server_of(handler: Any) -> orm.Spawner | None:

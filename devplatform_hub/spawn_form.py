@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .core.identity import display_group
+from .core.limit_refusal import told_of
+from .core.limits import Limit, PersonLimits, Use, left_of
 from .core.profiles import Offer
 from .core.quantities import format_duration
 from .core.safe_start import ABOUT
@@ -21,6 +23,7 @@ _OPTION_PREFIX = "profile-option-"
 _EDITOR = "editor"
 _SAFE = "safe"
 _FLAGS = {"true": True, "false": False}
+_GONE = {False: "is not available any more.", True: "is more than your limits leave now."}
 _environment = Environment(
     loader=PackageLoader("devplatform_hub"),
     autoescape=True,
@@ -53,16 +56,22 @@ def render_form(
     enforcement: str,
     notice: str = "",
     needs_safe_start: bool = False,
+    limits: PersonLimits | None = None,
+    held: Sequence[Use] = (),
 ) -> str:
     """The fields of the hub's spawn form; of `saved`, the last choice, what is still possible is selected.
 
     A safe start can always be asked for; it stands out where the last server ended for want of one.
+    Of `limits` it says what `held`, the person's other servers, leave.
     """
     chosen = _initial(offers, saved)
     cards = [_card(offer, saved if offer is chosen else {}, checked=offer is chosen) for offer in offers]
     return _environment.get_template("spawn_form.html").render(
         cards=cards,
-        lost=_lost(chosen, saved),
+        lost=_lost(chosen, saved, offers),
+        rooms=[_room(limit, held) for limit in limits.limits] if limits else [],
+        held=[told_of(use) for use in held],
+        limited=bool(held) and any(offer.limited for offer in offers),
         enforcement=enforcement,
         notice=notice,
         needs_safe_start=needs_safe_start,
@@ -110,13 +119,22 @@ def _initial(offers: Sequence[Offer], saved: Mapping[str, object]) -> Offer | No
     return next((offer for offer in available if offer.profile.default), available[0] if available else None)
 
 
-def _lost(chosen: Offer | None, saved: Mapping[str, object]) -> list[str]:
-    """What of the last choice is not selected again because it is gone or closed by now, in words."""
+def _room(limit: Limit, held: Sequence[Use]) -> dict[str, str]:
+    """What is left of one limit, in words."""
+    quantity, left = limit.quantity, left_of(limit, held)
+    most = quantity.bare(limit.amount) if limit.amount else "none"
+    rest = f"{quantity.bare(left) if left else 'none'} of {most} left" if limit.amount else most
+    return {"name": quantity.display_name, "left": rest, "why": limit.why}
+
+
+def _lost(chosen: Offer | None, saved: Mapping[str, object], offers: Sequence[Offer]) -> list[str]:
+    """What of the last choice is not selected again because it is gone, closed or too much by now, in words."""
     wanted = saved.get("profile")
-    if not wanted:
+    if not wanted or chosen is None:  # of nothing that is available, the page says more than this
         return []
-    if chosen is None or chosen.profile.slug != wanted:
-        return [f"Your last profile, {str(wanted)[:60]}, is not available any more."]
+    if chosen.profile.slug != wanted:
+        limited = any(offer.limited for offer in offers if offer.profile.slug == wanted)
+        return [f"Your last profile, {str(wanted)[:60]}, {_GONE[limited]}"]
     card = _card(chosen, saved, checked=True)
     lost = []
     editor = saved.get("editor")
@@ -130,7 +148,8 @@ def _lost(chosen: Offer | None, saved: Mapping[str, object]) -> list[str]:
         if last and last != card.choices[option.option.slug]:
             names = {offer.choice.slug: offer.choice.display_name for offer in option.choices}
             name = names.get(str(last), str(last)[:60])
-            lost.append(f"Your last {option.option.display_name}, {name}, is not available any more.")
+            limited = any(offer.limited for offer in option.choices if offer.choice.slug == last)
+            lost.append(f"Your last {option.option.display_name}, {name}, {_GONE[limited]}")
     return lost
 
 

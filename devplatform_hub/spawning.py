@@ -14,7 +14,6 @@ from sqlalchemy import event
 from tornado import web
 from traitlets import Any as AnyValue
 from traitlets import Unicode, default
-from traitlets.config import LoggingConfigurable
 
 from . import server_metrics
 from .core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, Access, AccessRules, decide_access
@@ -22,11 +21,14 @@ from .core.diagnosis import full_disk
 from .core.diagnosis.model import Ending
 from .core.errors import PublicError
 from .core.identity import LOCAL_DOMAIN, GroupName, parse_group
+from .core.limited_offers import within
+from .core.limits import limits_of
 from .core.option_values import is_shallow
 from .core.profiles import Capabilities, Catalog, offers
 from .core.profiles_yaml import ProfilesError, parse_profiles
 from .core.safe_start import RUNNING
 from .core.session import SessionPlan, plan_options
+from .limited_starts import LimitedStartsMixin
 from .servicekit import audit
 from .spawn_form import render_form, request_from_form, request_from_query
 
@@ -40,14 +42,11 @@ _ENDED, _SAFE = "devplatform_ended", "devplatform_safe"
 _DEEPEST = 20
 
 
-# JupyterHub refuses a subclass of Spawner that cannot start servers; before one in the MRO, this one can.
-_Base: Any = LoggingConfigurable
-
-
-class ProfileSpawnerMixin(_Base):
+class ProfileSpawnerMixin(LimitedStartsMixin):
     """Mix this in before a spawner: the form, its options and the plan of a start come from `profiles.yaml` and groups.
 
-    The spawner's `start` calls `plan_start()` first; the REST API, the form and a link all end there.
+    The spawner's `start` calls `plan_start()` first, and awaits nothing before: the REST API, the form and a link all
+    end there.
     """
 
     profiles_file = Unicode(
@@ -145,14 +144,18 @@ class ProfileSpawnerMixin(_Base):
             raise
         self._keep(plan.as_user_options())
         self._is_safe = plan.safe
+        self.hold(plan)
         return plan
 
     def _plan(self, options: object) -> SessionPlan:
         try:
-            return plan_options(options, self.catalog(), self.access(), self.capabilities())
+            catalog, access = self.catalog(), self.access()
+            plan = plan_options(options, catalog, access, self.capabilities())
+            self.keep_within(plan, limits_of(access, catalog.limits))
         except PublicError as error:
             self.report("server.start", "refused", error.code)
             raise as_refusal(error) from error
+        return plan
 
     def report(self, action: str, outcome: str, why: str, *, profile: str = "") -> None:
         """Write to the audit what happened to this person's server; of a start to the metrics too.
@@ -218,10 +221,13 @@ class ProfileSpawnerMixin(_Base):
             catalog, access, capabilities = self.catalog(), self.access(), self.capabilities()
         except PublicError as error:
             raise as_refusal(error) from error
-        shown = offers(catalog, access, capabilities)
+        limits = limits_of(access, catalog.limits)
+        held = self.held() if limits.limits else []
         return render_form(
-            shown,
+            within(offers(catalog, access, capabilities), limits, held, capabilities),
             saved,
+            limits=limits,
+            held=held,
             enforcement=capabilities.enforcement,
             notice=self.notice(),
             needs_safe_start=self.needs_safe_start(),

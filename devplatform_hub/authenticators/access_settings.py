@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from jupyterhub.auth import Authenticator
-from traitlets import Dict, Float, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Float, List, TraitError, Unicode, default, validate
 
 from ..core.access import DEFAULT_ADMINS_GROUP, DEFAULT_USERS_GROUP, AccessRules
 from ..core.errors import PublicError
@@ -37,6 +37,16 @@ class AccessSettings(Authenticator):
         config=True,
         help="""Seconds for which somebody who is signed in keeps the last known decision while the directory
         cannot answer. After that they are kept out until it answers; nothing of theirs is ended.""",
+    )
+
+    audit_refreshes = Bool(
+        True,
+        config=True,
+        help="""Whether the audit has a line (`person.refresh`) for each refresh that found nothing different: for
+        somebody who is at work about one in `auth_refresh_age` seconds, another with a server that runs, and one at
+        each start. With the 300 seconds of a hub these are 200 lines or 50 KB a person and working day, with the
+        30 seconds of the local sign-in ten times that. Refreshes that changed, ended or could not decide something
+        are always there.""",
     )
 
     def __init__(self, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from ..directory.static import StaticGroupDirectory
 from ..directory.users_file import UsersFile
 from ..ports import DirectoryUnavailable
 from ..servicekit import audit
+from ..servicekit.addresses import address_of
 from .base import Account, GroupAccessMixin
 from .passwords import Match, check_password_choice, hash_password, recognise
 from .refusals import SignInRefused, directory_unavailable
@@ -95,15 +96,15 @@ class LocalAuthenticator(GroupAccessMixin):
 
     def get_handlers(self, app: Any) -> list[tuple[str, Any]]:
         """Our sign-in page in place of the hub's, and the page to choose a password on."""
-        from .sign_in import ChoosePasswordHandler, SignInHandler
+        from .sign_in import ChoosePasswordHandler, SignInHandler, SignOutHandler
 
         super().get_handlers(app)
-        return [("/login", SignInHandler), ("/login/password", ChoosePasswordHandler)]
+        return [("/login", SignInHandler), ("/login/password", ChoosePasswordHandler), ("/logout", SignOutHandler)]
 
     async def identify(self, handler: Any, data: Any) -> Account:
         """The person with this name and password. Raises `PasswordChoiceNeeded` for a right one-time code."""
         typed, secret = str(data.get("username", "")), str(data.get("password", ""))
-        name, address = _name(typed), str(handler.request.remote_ip)
+        name, address = _name(typed), address_of(handler.request)
         self._check_wait(name, address)
         try:
             users = await asyncio.to_thread(self.users.read)

@@ -7,8 +7,10 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
 from jupyterhub.handlers.base import BaseHandler
 from tornado import web
+from tornado.httputil import parse_cookie
 
-from .refusals import SignInRefused
+from ..core.next_page import is_path_here
+from .refusals import SignInRefused, kept_waiting
 
 _TEMPLATES = FileSystemLoader([str(Path(__file__).parent / "templates")])
 _ENVIRONMENTS = "devplatform_sign_in_{}"
@@ -16,6 +18,26 @@ _ENVIRONMENTS = "devplatform_sign_in_{}"
 
 class SignInPages(BaseHandler):
     """Base of every handler that signs somebody in. The hub's own templates come first, so they can be replaced."""
+
+    _waits: str | None = None
+
+    def directory_is_silent(self, name: str) -> bool:
+        """Whether a request of this person is theirs although the directory does not say so; here it is nobody's."""
+        self._waits = name
+        return False
+
+    def check_directory(self) -> None:
+        """Raises `SignInRefused` for somebody who is signed in while it is unknown whether they may be."""
+        if self._waits is not None:
+            raise kept_waiting(self._waits)
+
+    def get_next_url(self, user: Any = None, default: str | None = None) -> str:
+        """JupyterHub's, where its path is one for a browser too; else where everybody begins.
+
+        An address with a host is JupyterHub's own decision: a server's, with `subdomain_host`.
+        """
+        following = str(super().get_next_url(user, default))
+        return str(self.hub.base_url) if following.startswith("/") and not is_path_here(following) else following
 
     def get_template(self, name: str, sync: bool = False) -> Any:
         """The hub's template of this name, else ours."""
@@ -60,3 +82,14 @@ class SignInPages(BaseHandler):
             logging.getLogger(__name__).debug("Refused to sign somebody in: %s", value.problem.code)
             return
         super().log_exception(typ, value, tb)
+
+
+def host_cookie(name: str, request: Any) -> str:
+    """The name under which no other host can set this cookie: over https with `__Host-`."""
+    return f"__Host-{name}" if request.protocol == "https" else name
+
+
+def cookies_called(name: str, request: Any) -> list[str]:
+    """Every value of this cookie. Whoever can set one for another path of this host can add theirs to ours."""
+    chunks = request.headers.get("Cookie", "").split(";")
+    return [value for chunk in chunks for key, value in parse_cookie(chunk).items() if key == name]

@@ -17,14 +17,18 @@ from ..core.errors import PublicError
 from ..core.identity import Identity
 from ..ports import DirectoryUnavailable, GroupDirectory
 from ..servicekit import audit
+from ..servicekit.addresses import address_of
 from .base import Account
 from .grants import FreshGrants, Grant
 from .id_tokens import IdTokenRefused
 from .provider_calls import ProviderRefused, ask
 from .provider_settings import ProviderSettings
 from .refusals import SignInRefused, provider_unavailable, sign_in_failed
+from .sessions import name_of
 
 _UNAUTHORIZED = 401
+_SPENT = ("invalid_grant", "bad_refresh_token")
+"""A refresh token that is worth nothing any more, as OAuth says it and as GitHub does."""
 _NOBODY_YET = "(unknown)"
 
 
@@ -81,7 +85,7 @@ class ProviderAccessMixin(ProviderSettings):
 
     async def identify(self, handler: Any, data: Any) -> Account:
         """The person who comes back from the provider with a code. Raises `SignInRefused`."""
-        remote = str(handler.request.remote_ip or "")
+        remote = address_of(handler.request)
         try:
             await self.prepare()
             params = self.build_access_tokens_request_params(handler, data)
@@ -89,6 +93,7 @@ class ProviderAccessMixin(ProviderSettings):
             grant = Grant.of_answer(await self.get_token_info(handler, params))
             grant = await self._told(grant.saying(await self.vouched(grant, handler.nonce, is_new=True)))
             identity = identity_of(grant.claims, self.claim_rules)
+            identity = replace(identity, username=name_of(handler.db, identity) or identity.username)
             grant = await self._renewable(handler, identity, grant)
         except DirectoryUnavailable as error:
             self.log.warning("Nobody can sign in: %s", error)
@@ -138,7 +143,7 @@ class ProviderAccessMixin(ProviderSettings):
         try:
             answer = await self.get_token_info(None, self.build_refresh_token_request_params(grant.refresh_token))
         except ProviderRefused as refused:
-            if refused.error != "invalid_grant":  # such as invalid_client: it is the platform that is refused
+            if refused.error not in _SPENT:  # such as invalid_client: it is the platform that is refused
                 raise DirectoryUnavailable(f"the provider renews no tokens: {refused}") from None
             return None
         renewed = Grant.of_answer(answer, before=grant)

@@ -4,13 +4,14 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
 from ..ports import DirectoryUnavailable
 
 _CONNECT_WITHIN = 5.0
 _ANSWER_WITHIN = 10.0
 _LONGEST_ERROR = 40
+_FORBIDDEN = 403
 _BUSY = 429
 
 
@@ -35,13 +36,20 @@ async def ask(client: AsyncHTTPClient, url: str, **request: Any) -> Any:
     except (HTTPClientError, OSError) as error:
         raise DirectoryUnavailable(f"{host} does not answer ({type(error).__name__})") from None
     content = _json(answer.body)
-    if answer.code >= 500 or answer.code == _BUSY or 300 <= answer.code < 400:
+    if answer.code >= 500 or _says_later(answer) or 300 <= answer.code < 400:
         raise DirectoryUnavailable(f"{host} answered with status {answer.code}")
     if answer.code >= 400 or (isinstance(content, dict) and "error" in content):  # GitHub refuses with status 200
         raise ProviderRefused(answer.code, error_name(content.get("error") if isinstance(content, dict) else None))
     if not isinstance(content, dict):
         raise DirectoryUnavailable(f"{host} answered with something other than a JSON object")
     return content
+
+
+def _says_later(answer: HTTPResponse) -> bool:
+    """Too many calls. GitHub says so with 403 as well, and one of these headers ("Rate limits for the REST API")."""
+    told = answer.headers
+    limited = answer.code == _FORBIDDEN and ("Retry-After" in told or told.get("X-RateLimit-Remaining") == "0")
+    return answer.code == _BUSY or limited
 
 
 def error_name(value: Any) -> str:

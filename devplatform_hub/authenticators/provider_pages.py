@@ -15,12 +15,14 @@ from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler, OAuth
 from tornado import web
 from tornado.httputil import url_concat
 
+from ..core.next_page import is_path_here
 from ..ports import DirectoryUnavailable
 from ..servicekit import audit
-from .pages import SignInPages
+from ..servicekit.addresses import address_of
+from .pages import SignInPages, cookies_called, host_cookie
 from .provider_calls import error_name
 from .refusals import consent_missing, provider_unavailable, sign_in_failed
-from .sessions import end_browser_sessions
+from .signing_out import SignOutPages
 
 _COOKIE = "devplatform-sign-in"
 _LIFETIME_DAYS = 1 / 24
@@ -33,12 +35,12 @@ class _ProviderPages(SignInPages):
 
     def _request_summary(self) -> str:
         """For tornado's own lines about failed requests: with the path alone."""
-        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+        return f"{self.request.method} {self.request.path} ({address_of(self.request)})"
 
     @property
     def state_cookie_name(self) -> str:
         """`__Host-` keeps the hosts beside this one, such as people's servers, from setting it."""
-        return f"__Host-{_COOKIE}" if self.request.protocol == "https" else _COOKIE
+        return host_cookie(_COOKIE, self.request)
 
     async def _prepare_provider(self) -> None:
         try:
@@ -50,6 +52,11 @@ class _ProviderPages(SignInPages):
 
 class SignInHandler(_ProviderPages, LoginHandler):
     """`/hub/login`: one button."""
+
+    async def get(self) -> None:
+        """The button, or where somebody who is signed in wanted to go."""
+        self.check_directory()
+        await super().get()
 
     def render_template(self, name: str, **ns: Any) -> Any:
         """Our page where the hub would show its own."""
@@ -102,11 +109,16 @@ class CallbackHandler(_ProviderPages, OAuthCallbackHandler):
         return nonce_of(self._state().get("code_verifier") or "")
 
     def get_state_cookie(self) -> str:
-        """The state of this browser's sign-in; it is for one use."""
+        """The state of the sign-in that ends here, of all that this browser sent; it is for one use."""
         if self._kept_state is None:
-            value = self.get_signed_cookie(self.state_cookie_name, max_age_days=_LIFETIME_DAYS)
-            self._kept_state = (value or b"").decode("utf8", "replace")
-            self.clear_cookie(self.state_cookie_name, path=self.hub.base_url)
+            name, given = self.state_cookie_name, _state_id(self._argument("state"))
+            values = (
+                self.get_signed_cookie(name, value, max_age_days=_LIFETIME_DAYS)
+                for value in cookies_called(name, self.request)
+            )
+            kept = ((value or b"").decode("utf8", "replace") for value in values)
+            self._kept_state = next((state for state in kept if given and _state_id(state) == given), "")
+            self.clear_cookie(name, path=self.hub.base_url)
         return self._kept_state
 
     def check_state(self) -> None:
@@ -137,10 +149,10 @@ class CallbackHandler(_ProviderPages, OAuthCallbackHandler):
             self._refuse("code-missing")
             raise sign_in_failed()
 
-    def get_next_url(self, user: Any = None) -> str:
+    def get_next_url(self, user: Any = None, default: str | None = None) -> str:  # noqa: ARG002
         """Where the sign-in began, on this hub."""
         following = self._state().get("next_url")
-        own = isinstance(following, str) and following.startswith("/") and not following.startswith(("//", "/\\"))
+        own = isinstance(following, str) and is_path_here(following)
         return str(following) if own else str(url_path_join(self.hub.base_url, "home" if user is None else "spawn"))
 
     def _state(self) -> dict[str, Any]:
@@ -153,11 +165,11 @@ class CallbackHandler(_ProviderPages, OAuthCallbackHandler):
         return value if len(value) <= _LONGEST_ARGUMENT else ""
 
     def _refuse(self, why: str) -> None:
-        remote = str(self.request.remote_ip or "")
+        remote = address_of(self.request)
         audit.emit("person.sign-in", actor="(unknown)", outcome="refused", why=why, remote=remote)
 
 
-class SignOutHandler(_ProviderPages, OAuthLogoutHandler):
+class SignOutHandler(SignOutPages, _ProviderPages, OAuthLogoutHandler):
     """`/hub/logout`: ends every browser session of the person, then the provider's own where it can be asked to."""
 
     _query: dict[str, str]
@@ -167,8 +179,7 @@ class SignOutHandler(_ProviderPages, OAuthLogoutHandler):
         user = self.current_user
         self._query = await self.authenticator.sign_out_query(self, user) if user else {}
         if user:
-            end_browser_sessions(user)
-            audit.emit("person.sign-out", actor=user.name, outcome="allowed", remote=str(self.request.remote_ip or ""))
+            self.end_all(user)
 
     async def render_logout_page(self) -> None:
         """To the provider's sign-out where it has one, else a page that says so."""

@@ -61,6 +61,18 @@ def directory_unavailable(username: str = "") -> SignInRefused:
     return SignInRefused(problem, username=username, retry_after=30)
 
 
+def kept_waiting(username: str) -> SignInRefused:
+    """For somebody who is signed in, and of whom it is not known any more whether they may be."""
+    problem = PublicError(
+        "It cannot be found out right now whether you still belong to this platform's users.",
+        code="directory-unavailable",
+        hint="Nothing of yours is ended: your files and servers wait for you. Reload this page in a minute. If it "
+        "stays so, tell an administrator; the hub's log has the reason.",
+        status=503,
+    )
+    return SignInRefused(problem, username=username, retry_after=30)
+
+
 def provider_unavailable() -> SignInRefused:
     """For everybody, while the identity provider does not answer as it should."""
     problem = PublicError(

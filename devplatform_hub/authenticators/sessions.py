@@ -59,6 +59,16 @@ class Binding:
         return cookie_id.split(".")[1:2] == [_ENDED]
 
 
+def name_of(db: Any, identity: Identity) -> str:
+    """The hub user who is bound to this person, whatever they are called by now; empty without one.
+
+    A person who marries keeps their files, and one who left their name to another does not come back as that one.
+    """
+    mine = orm.User.cookie_id.startswith(f"{_subject(identity)}.")
+    names = [name for (name,) in db.query(orm.User.name).filter(mine).order_by(orm.User.id)]
+    return identity.username if identity.username in names else next(iter(names), "")
+
+
 class Arrivals:
     """People who are signing in for the first time, until the hub has made their user.
 

@@ -3,15 +3,17 @@
 import json
 from typing import Any
 
-from jupyterhub.handlers.login import LoginHandler
+from jupyterhub.handlers.login import LoginHandler, LogoutHandler
 from jupyterhub.utils import url_path_join
 from tornado import web
 from tornado.httputil import url_concat
 
 from ..core.errors import PublicError
+from ..servicekit.addresses import address_of
 from .local import LocalAuthenticator, PasswordChoiceNeeded, Ticket, TooManyTries, WrongCredentials
-from .pages import SignInPages
+from .pages import SignInPages, host_cookie
 from .passwords import MIN_LENGTH
+from .signing_out import SignOutPages
 
 _COOKIE = "devplatform-choose-password"
 _COOKIE_DAYS = 10 / (24 * 60)  # ten minutes
@@ -37,24 +39,32 @@ class _LocalPages(SignInPages):
         """A field of the form as typed; never one of the address, which ends up in logs."""
         return str(self.get_body_argument(name, default="", strip=False))
 
+    @property
+    def ticket_cookie_name(self) -> str:
+        """`__Host-` keeps the hosts beside this one, such as people's servers, from setting it."""
+        return host_cookie(_COOKIE, self.request)
+
     def _keep_ticket(self, ticket: Ticket) -> None:
-        self.set_signed_cookie(
-            _COOKIE,
+        self._set_cookie(
+            self.ticket_cookie_name,
             json.dumps([ticket.name, ticket.digest]),
             expires_days=None,
             path=self._choose_path,
-            httponly=True,
             samesite="Strict",
-            secure=self.request.protocol == "https",
         )
 
     def _ticket(self) -> Ticket | None:
-        value = self.get_signed_cookie(_COOKIE, max_age_days=_COOKIE_DAYS)
+        value = self.get_signed_cookie(self.ticket_cookie_name, max_age_days=_COOKIE_DAYS)
         return Ticket(*json.loads(value)) if value else None
 
 
 class SignInHandler(_LocalPages, LoginHandler):
     """`/hub/login`."""
+
+    async def get(self) -> None:
+        """The form, or where somebody who is signed in wanted to go."""
+        self.check_directory()
+        await super().get()
 
     def render_template(self, name: str, **ns: Any) -> Any:
         """Our page where the hub would show its own."""
@@ -106,14 +116,13 @@ class ChoosePasswordHandler(_LocalPages):
             return
         password = self._field("password")
         try:
-            await self.authenticator.choose_password(
-                ticket, password, self._field("again"), str(self.request.remote_ip)
-            )
+            address = address_of(self.request)
+            await self.authenticator.choose_password(ticket, password, self._field("again"), address)
         except PublicError as problem:
             self.set_status(problem.status)
             self.finish(await self._page(ticket, problem))
             return
-        self.clear_cookie(_COOKIE, path=self._choose_path)
+        self.clear_cookie(self.ticket_cookie_name, path=self._choose_path)
         user = await self.login_user({"username": ticket.name, "password": password})
         if user is None:
             raise web.HTTPError(403, "This account is blocked.")
@@ -129,3 +138,12 @@ class ChoosePasswordHandler(_LocalPages):
             action=self._with_next(self._choose_path),
         )
         return str(page)
+
+
+class SignOutHandler(SignOutPages, LogoutHandler):
+    """`/hub/logout`: ends every browser session of the person and leads to the sign-in page."""
+
+    async def handle_logout(self) -> None:
+        """End the sessions in other browsers too."""
+        if self.current_user:
+            self.end_all(self.current_user)

@@ -1,12 +1,13 @@
 """What somebody would get, and why: the decision of `core.access` spelled out for an operator."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .access import Access
 from .identity import GroupName, display_group
-from .profiles import Profile
+from .limits import limits_of
+from .profiles import Catalog, Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Explanation:
     subject: str = ""
     refusals: tuple[str, ...] = ()
     roles: Mapping[str, tuple[GroupName, ...]] | None = None
-    profiles: tuple[Profile, ...] = ()
+    catalog: Catalog = field(default_factory=lambda: Catalog(()))
     notes: tuple[tuple[str, str], ...] = ()
     """Further lines: a word and what there is to say of it."""
 
@@ -52,7 +53,10 @@ class Explanation:
             told.append(f"  subject  {self.subject}")
         if self.allowed:
             told += [f"  role     {role}, as a member of {_names(groups)}" for role, groups in self._roles()]
-            told += [f"  profile  {profile.slug}: {_profile(profile, self.access)}" for profile in self.profiles]
+            told += [
+                f"  profile  {profile.slug}: {_profile(profile, self.access)}" for profile in self.catalog.profiles
+            ]
+            told += [f"  limit    {sentence}" for sentence in self._limits()]
         return told
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,9 +72,14 @@ class Explanation:
             "groups": sorted(self.access.groups),
             "roles": {role: sorted(groups) for role, groups in self._roles()} if self.allowed else {},
             "profiles": {
-                profile.slug: bool(open_to and open_to.in_any(profile.allowed_groups)) for profile in self.profiles
+                profile.slug: bool(open_to and open_to.in_any(profile.allowed_groups))
+                for profile in self.catalog.profiles
             },
+            "limits": self._limits() if self.allowed else [],
         }
+
+    def _limits(self) -> list[str]:
+        return list(limits_of(self.access, self.catalog.limits).sentences)
 
     def _roles(self) -> list[tuple[str, tuple[GroupName, ...]]]:
         return sorted((self.roles or {}).items())

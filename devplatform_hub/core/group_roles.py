@@ -58,3 +58,32 @@ def groups_of_roles(group_roles: Mapping[GroupName, Iterable[str]]) -> dict[str,
         for name in names:
             found.setdefault(name, []).append(group)
     return found
+
+
+def roles_of(groups: Iterable[str], group_roles: Mapping[GroupName, Iterable[str]]) -> frozenset[str]:
+    """The roles that these groups bring."""
+    held = frozenset(groups)
+    return frozenset(name for group, names in group_roles.items() if group in held for name in names)
+
+
+def change_in_words(
+    held: Collection[str], given: Collection[str], admin: bool | None, group_roles: Mapping[GroupName, Iterable[str]]
+) -> str:
+    """What is different for somebody who had the groups `held` and now has `given`; empty when nothing is.
+
+    `admin` is whether they administer now, None where that is as it was. What weighs most comes first.
+    """
+    before, after = roles_of(held, group_roles), roles_of(given, group_roles)
+    said = [] if admin is None else [f"{'is' if admin else 'is no'} administrator"]
+    said += [f"has role {name}" for name in sorted(after - before)]
+    said += [f"has role {name} no longer" for name in sorted(before - after)]
+    said += [f"joined {group}" for group in sorted({*given} - {*held})]
+    said += [f"left {group}" for group in sorted({*held} - {*given})]
+    return ", ".join(said)
+
+
+def regrouping_in_words(before: Collection[str], after: Collection[str]) -> str:
+    """What is different about the groups that have a role; empty when nothing is."""
+    said = [f"given to {group}" for group in sorted({*after} - {*before})]
+    said += [f"no longer to {group}" for group in sorted({*before} - {*after})]
+    return ", ".join(said)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from .access import Access
 from .cluster import ClusterSettings
 from .identity import GroupName, display_group
+from .limits import LimitRule
 from .quantities import format_cpu, format_size
 
 _VENDORS = {"nvidia.com": "NVIDIA", "amd.com": "AMD", "gpu.intel.com": "Intel"}
@@ -99,9 +100,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Every profile of the deployment, in the order of the file; exactly one is the default."""
+    """Every profile of the deployment, in the order of the file; exactly one is the default. And what limits people."""
 
     profiles: tuple[Profile, ...]
+    limits: tuple[LimitRule, ...] = ()
 
     def get(self, slug: str) -> Profile | None:
         return next((profile for profile in self.profiles if profile.slug == slug), None)
@@ -126,8 +128,11 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceOffer:
+    """`limited` says that the reason is a limit of the person's, and so may be gone when a server has stopped."""
+
     choice: Choice
     reason: str = ""
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +149,17 @@ class EditorOffer:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A profile as one person sees it. `reasons` is empty when they can start it; `notes` are worth knowing."""
+    """A profile as one person sees it. `reasons` is empty when they can start it; `notes` are worth knowing.
+
+    `limited` says that the reasons are limits of the person's (`core.limited_offers`).
+    """
 
     profile: Profile
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
     editors: tuple[EditorOffer, ...]
     options: tuple[OptionOffer, ...]
+    limited: bool = False
 
     @property
     def available(self) -> bool:

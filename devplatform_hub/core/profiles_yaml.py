@@ -8,6 +8,7 @@ import yaml
 from .cluster_yaml import Limits, read_cluster
 from .errors import DevPlatformError, PublicError
 from .identity import LOCAL_DOMAIN, GroupName, parse_group
+from .limits_yaml import read_limits
 from .profiles import Catalog, Choice, Editor, Gpu, Profile, ProfileOption
 from .quantities import parse_cpu, parse_size
 from .yaml_fields import Field, FieldReader, line_of, shown
@@ -63,7 +64,7 @@ class _Reader(FieldReader):
         root = self.compose(text)
         if root is None:
             return None
-        fields = self.fields(root, ("profiles",), "the file")
+        fields = self.fields(root, ("profiles", "limits"), "the file")
         listed = fields.get("profiles")
         if listed is None:
             if isinstance(root, yaml.MappingNode):
@@ -80,7 +81,8 @@ class _Reader(FieldReader):
         for node, profile in defaults[1:]:
             wrong = f"{shown(profile.slug)} is a second default"
             self.problem(line_of(node), wrong, f"keep default: true only on {shown(defaults[0][1].slug)}")
-        return Catalog(tuple(profile for _, profile in found))
+        limits = read_limits(self, fields["limits"], self._groups) if "limits" in fields else ()
+        return Catalog(tuple(profile for _, profile in found), limits)
 
     def _profile(self, node: yaml.Node) -> Profile:
         fields = self.fields(node, _PROFILE_KEYS, "a profile")

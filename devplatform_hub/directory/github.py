@@ -46,7 +46,8 @@ class GitHubGroupDirectory(RemoteGroupDirectory):
     )
     app_token = Unicode(
         config=True,
-        help="A token that may read the members of `organizations`; without it people's own tokens are used.",
+        help="""A token that may read the members of `organizations`, such as a classic one of an owner with `read:org`;
+        that of an installation ends after an hour. Without it people's own tokens are used.""",
     )
     group_lifetime = Float(
         60, min=0, config=True, help="Seconds for which the teams of an organisation, and those above, are remembered."

@@ -49,8 +49,14 @@ class KeycloakGroupDirectory(RemoteGroupDirectory):
     groups_claim = Unicode(
         "groups",
         config=True,
-        help="""For `userinfo`: the claim of a Group Membership mapper with full paths, in the userinfo endpoint. A
-        claim that is missing is an outage and not an empty list.""",
+        help="For `userinfo`: the claim of a Group Membership mapper with full paths, in the userinfo endpoint.",
+    )
+    missing_means_none = Bool(
+        True,
+        config=True,
+        help="""For `userinfo`: whether somebody without the claim is in no group. Keycloak leaves it out for them since
+        version 22; before, it gave an empty list. It counts as soon as the claim has come for anybody since the hub
+        started: until then, and always with False, a missing claim means a missing mapper, and is an outage.""",
     )
     group_domain = Unicode(config=True, help="The domain of group names. By default the host of `server_url`.")
     include_parents = Bool(True, config=True, help="Whether a member of `/a/b` is a member of `/a`.")
@@ -66,6 +72,7 @@ class KeycloakGroupDirectory(RemoteGroupDirectory):
                 raise TraitError(f"KeycloakGroupDirectory.{name} is needed.")
         self.token_of = token_of
         self._server = self._api("Keycloak")
+        self._claim_came = False
         self._client = HeldToken(self._client_token, ahead=20, clock=self.clock, log=self.log)
         self._realm = f"{self.server_url}/realms/{quote(self.realm, safe='')}/protocol/openid-connect"
         self._admin = f"{self.server_url}/admin/realms/{quote(self.realm, safe='')}"
@@ -89,11 +96,19 @@ class KeycloakGroupDirectory(RemoteGroupDirectory):
         return await self._of_realm.check(groups, self.group_domain)
 
     def groups_of_claims(self, claims: Mapping[str, Any]) -> frozenset[GroupName]:
-        """The groups that claims of the person name: of an ID token that was checked, or of userinfo."""
+        """The groups that claims of the person name: of an ID token that was checked, or of userinfo.
+
+        Without the claim it is the other people's that tell somebody in no group from a mapper that is missing:
+        since version 22 Keycloak's own answer is the same (https://github.com/keycloak/keycloak/issues/22340).
+        """
         if self.groups_claim not in claims:
+            if self.missing_means_none and self._claim_came:
+                return frozenset()
             raise MalformedAnswer(f"the claims have no {self.groups_claim} (groups_claim): is the mapper there?")
         paths = as_list(claims[self.groups_claim], f"the claim {self.groups_claim}")
-        return self._named([_path(path, f"the claim {self.groups_claim}") for path in paths])
+        named = self._named([_path(path, f"the claim {self.groups_claim}") for path in paths])
+        self._claim_came = True
+        return named
 
     async def _look_up(self, identity: Identity) -> frozenset[GroupName]:
         if self.source == "userinfo":

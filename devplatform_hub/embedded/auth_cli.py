@@ -21,20 +21,13 @@ from ..core.explanation import Explanation, roles_of
 from ..core.findings import Finding
 from ..core.identity import Identity, parse_group, parse_username
 from ..ports import DirectoryUnavailable, PeopleDirectory, Person
-from .settings_option import parse_settings, settings_option
+from .options import data_option, parse_settings, settings_option
 from .state import DataFolder
 from .users_cli import nobody_yet, sign_in_state
 
 _KEPT_OUT, _NO_ANSWER = 3, 4
 Answer = TypeVar("Answer")
-_DATA = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".devplatform"),
-    envvar="DEVPLATFORM_DATA",
-    show_default=True,
-    help="The data folder of one machine: asked as `devplatform up` last ran there.",
-)
+_DATA = data_option("The data folder of one machine: asked as `devplatform up` last ran there.")
 _CONFIG = click.option(
     "--config",
     "-f",
@@ -164,7 +157,7 @@ def _identity(authenticator: Any, person: Person) -> Identity:
 
 def _explained(hub: Any, name: str, access: Access, *refusals: str, subject: str = "") -> Explanation:
     roles = roles_of(access.groups, hub.authenticator.roles_of_groups)
-    return Explanation(name, access, subject, refusals, roles, hub.profiles)
+    return Explanation(name, access, subject, refusals, roles, hub.catalog)
 
 
 def _lines(finding: Finding) -> list[str]:

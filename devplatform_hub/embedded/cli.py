@@ -16,23 +16,17 @@ from ..core.errors import PublicError
 from ..core.profiles_yaml import ProfilesError
 from . import bring_up, platform
 from .install import Toolbox, check_compiler, default_cache, install_program
+from .options import data_option, parse_settings, settings_option
 from .progress import Progress
-from .settings_option import parse_settings, settings_option
 from .state import DataFolder, find_running, open_data
 
 _IN_OTHER_MODULES: Mapping[str, str] = {
     "user": "devplatform_hub.embedded.users_cli:user",
     "explain": "devplatform_hub.embedded.auth_cli:explain",
     "check": "devplatform_hub.embedded.auth_cli:check",
+    "audit": "devplatform_hub.embedded.audit_cli:audit",
 }
-_DATA = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    default=Path(".devplatform"),
-    envvar="DEVPLATFORM_DATA",
-    show_default=True,
-    help="The folder that holds everything this platform knows.",
-)
+_DATA = data_option()
 _CACHE = click.option(
     "--cache",
     type=click.Path(path_type=Path),

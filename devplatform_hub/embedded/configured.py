@@ -19,7 +19,7 @@ from ..authenticators.base import GroupAccessMixin
 from ..config import setup_sign_in
 from ..core.errors import PublicError
 from ..core.identity import LOCAL_DOMAIN
-from ..core.profiles import Profile
+from ..core.profiles import Catalog
 from ..core.profiles_yaml import parse_profiles
 from ..spawning import ProfileSpawnerMixin
 from .state import DataFolder
@@ -34,7 +34,7 @@ class ConfiguredHub:
     """What decides who may come in, and what there is to start."""
 
     authenticator: GroupAccessMixin
-    profiles: tuple[Profile, ...]
+    catalog: Catalog
 
 
 def hub_of_file(file: Path, settings: Settings) -> ConfiguredHub:
@@ -88,14 +88,14 @@ def _made(config: Config) -> ConfiguredHub:
         raise PublicError(
             f"The hub would not start: {error}", code="settings-refused", hint="SIGN-IN.md shows each sign-in."
         ) from error
-    return ConfiguredHub(authenticator, _profiles(hub, authenticator))
+    return ConfiguredHub(authenticator, _catalog(hub, authenticator))
 
 
-def _profiles(hub: JupyterHub, authenticator: GroupAccessMixin) -> tuple[Profile, ...]:
-    """Those that people choose from; none where servers are not started by the platform."""
+def _catalog(hub: JupyterHub, authenticator: GroupAccessMixin) -> Catalog:
+    """What people choose from; empty where servers are not started by the platform."""
     spawner = hub.spawner_class
     if not issubclass(spawner, ProfileSpawnerMixin):
-        return ()
+        return Catalog(())
     configured = [hub.config[cls.__name__] for cls in spawner.__mro__ if cls.__name__ in hub.config]
     given = {name: value for section in reversed(configured) for name, value in section.items()}
     file = Path(given.get("profiles_file") or _OWN_PROFILES)
@@ -106,7 +106,7 @@ def _profiles(hub: JupyterHub, authenticator: GroupAccessMixin) -> tuple[Profile
         text = file.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         raise PublicError(f"{file} cannot be read: {_said(error)}", code="profiles-broken") from error
-    return parse_profiles(text, str(file), group_domain=domain).profiles
+    return parse_profiles(text, str(file), group_domain=domain)
 
 
 def _add(config: Config, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from ..atomic_files import write_atomically
 from ..config import Machine
 from ..core.errors import PublicError
 from ..hub_services import SERVICES
+from ..servicekit.audit import AUDIT_BYTES_VARIABLE, AUDIT_FILE_VARIABLE
 from . import leftovers
 from .install import Toolbox, clean_environment, node_binary
 from .state import DataFolder, RunningPlatform, find_running, record
@@ -31,6 +32,7 @@ _STOP_TIMEOUT = 45.0  # the hub gives every server its time to save and end
 # Below the range that the kernel takes the ports of outgoing connections from: nobody gets ours in between.
 _INTERNAL_PORTS = range(20000, 32000)
 _LOG_BYTES = 20 * 2**20
+_AUDIT_BYTES = 20 * 2**20
 
 
 def check_port(port: int) -> None:
@@ -113,8 +115,9 @@ def start(data: DataFolder, machine: Machine) -> RunningPlatform:
     started_at = os.fstat(descriptor).st_size
     environment = clean_environment() | {
         leftovers.MARK: str(data.machine_file),
-        "DEVPLATFORM_AUDIT_FILE": str(data.logs / "audit.jsonl"),
+        AUDIT_FILE_VARIABLE: str(data.logs / "audit.jsonl"),
     }
+    environment.setdefault(AUDIT_BYTES_VARIABLE, str(_AUDIT_BYTES))
     config = Path(__file__).with_name("jupyterhub_config.py")
     with os.fdopen(descriptor, "ab") as output:
         hub = subprocess.Popen(

@@ -15,18 +15,12 @@ from ..core.errors import PublicError
 from ..core.identity import GroupName, display_group, parse_group, parse_username
 from ..directory.local_users import LocalUser, LocalUsers
 from ..directory.users_file import UsersFile
+from .options import data_option
 from .state import DataFolder, open_data
 
 FIRST_ADMIN = "admin"
 _RULES = AccessRules(parse_group(DEFAULT_USERS_GROUP), parse_group(DEFAULT_ADMINS_GROUP))
-_DATA = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".devplatform"),
-    envvar="DEVPLATFORM_DATA",
-    show_default=True,
-    help="The folder that holds everything this platform knows.",
-)
+_DATA = data_option()
 _GROUP = click.option(
     "--group", "groups", multiple=True, metavar="NAME", help="A group to be in; give it again for another."
 )

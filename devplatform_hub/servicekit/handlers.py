@@ -19,6 +19,7 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'self'; object-src 'none'"
 )
+_LONGEST_ARGUMENT = 1024
 _MEANING_OF_STATUS = {
     400: ("request-invalid", "The request is not valid.", ""),
     401: ("sign-in-needed", "You are not signed in.", "Sign in, or send a hub token."),
@@ -229,6 +230,13 @@ class CallbackHandler(HubOAuthCallbackHandler, _ServiceBase):
     """The end of the OAuth round trip (JupyterHub's own handler), with our headers and error pages."""
 
     public_reason = "the sign-in itself"
+
+    async def get(self) -> None:
+        """JupyterHub's, which writes a state that it does not know into the log as it is."""
+        given = self.request.query_arguments.values()
+        if any(len(value) > _LONGEST_ARGUMENT for values in given for value in values):
+            raise web.HTTPError(400)
+        await HubOAuthCallbackHandler.get(self)
 
     @property
     def hub_auth(self) -> HubSignIn:

@@ -8,8 +8,10 @@ from jupyterhub.services.auth import HubOAuth, _ExpiringDict
 from traitlets import default
 
 from ..core.names import slug
+from ..core.next_page import is_path_here
 
 _MAX_REMEMBERED = 10_000
+_LONGEST_PAGE = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,10 @@ class Person:
 
 
 class BoundedAnswers(_ExpiringDict):
-    """What the hub said about a token, for a short while and for so many tokens at most.
+    """What is kept for a short while, and of so many at most: the hub's word about tokens, sign-ins under way.
 
-    JupyterHub's own cache also remembers every wrong token that anybody ever sent; this one forgets the oldest.
+    JupyterHub's own cache also remembers every wrong token that anybody sent, and every page that a stranger opened,
+    until they are too old; this one forgets the oldest.
     """
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -53,3 +56,13 @@ class HubSignIn(HubOAuth):
     @default("cache")
     def _bounded_cache(self) -> BoundedAnswers:
         return BoundedAnswers(self.cache_max_age)
+
+    @default("_oauth_states")
+    def _bounded_states(self) -> BoundedAnswers:
+        return BoundedAnswers(self.oauth_state_max_age)
+
+    def generate_state(self, next_url: str | None = None, **extra_state: Any) -> str:
+        """JupyterHub's. Anybody who opens a page begins a sign-in: what is remembered of each is bounded."""
+        is_usable = next_url is not None and len(next_url) <= _LONGEST_PAGE and is_path_here(next_url)
+        kept = next_url if is_usable else None
+        return str(super().generate_state(kept, **extra_state))

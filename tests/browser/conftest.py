@@ -60,9 +60,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def fits(page: Page) -> None:
+    """Nothing is wider than the window."""
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def keep_both(page: Page, name: str) -> None:
+    """A screenshot in light and one in dark colours, which have to follow the device without another load."""
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        page.wait_for_function("theme => document.documentElement.dataset.bsTheme === theme", arg=theme)
+        fits(page)
+        keep(page, f"{name}-{theme}")
+
+
 def keep(page: Page, name: str) -> None:
     """A screenshot for a person to look at, where $SCREENSHOTS names a folder."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
         width = (page.viewport_size or {"width": 0})["width"]
-        page.screenshot(path=Path(folder) / f"{name}-{width}.png")
+        page.screenshot(path=Path(folder) / f"{name}-{width}.png", animations="disabled")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import keep
+from tests.browser.conftest import fits, keep
 from tests.integration.oidc_hub import USERS, OidcHub, oidc_hub
 
 pytestmark = [pytest.mark.lab("chromium", "proxy", "oidc-provider")]
@@ -34,11 +34,6 @@ def at_provider(page: Page, subject: str) -> None:
     page.get_by_placeholder("and password").fill("any")
     page.get_by_role("button", name="Sign-in").click()
     page.get_by_role("button", name="Continue").click()
-
-
-def fits(page: Page) -> None:
-    """Nothing is wider than the window."""
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_sign_in_with_consent_and_sign_out_everywhere(hub: OidcHub, page: Page, subject: str, browser: Browser) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from unittest import mock
 
 from devplatform_hub.core.identity import GroupName, Identity, parse_group
@@ -146,9 +146,13 @@ class Remote:
 
     nests = is_remote = True
     server: ApiServer
+    directory: Any
 
     def __init__(self) -> None:
         self._shift = 0.0
+
+    async def prepare(self) -> None:
+        """What comes before the first question."""
 
     def now(self) -> float:
         """The directory's clock."""
@@ -163,6 +167,9 @@ class Remote:
     def heal(self) -> None:
         self.server.faults.clear()
         self.later()
+
+
+Made = TypeVar("Made", bound=Remote)
 
 
 class Google(Remote):
@@ -252,6 +259,21 @@ class KeycloakClaims(Keycloak):
     source = "userinfo"
 
 
+class Keycloak22Claims(KeycloakClaims):
+    """The same since version 22: somebody in no group has no claim."""
+
+    def __init__(self, server: KeycloakServer) -> None:
+        super().__init__(server)
+        server.gives_empty_lists = False
+
+    async def prepare(self) -> None:
+        """Somebody who is in a group has been here: there is a mapper."""
+        other = self.person(99, "other")
+        self.put(other, "other")
+        await self.directory.groups_of(other)
+        self.server.calls.clear()
+
+
 class GitHub(Remote):
     """GitHub, by the token of the person. A group "inside" another is a child team."""
 
@@ -264,6 +286,7 @@ class GitHub(Remote):
             api_root=server.url,
             app_token=self.app_token,
             organizations=["Acme", "Partner"] if self.app_token else [],
+            patience=60,  # hundreds of calls, on a machine with other work
             clock=self.now,
             token_of=self._token_of,
             tries=2,
@@ -332,17 +355,20 @@ def _google(**settings: Any) -> Callable[[Path], AbstractAsyncContextManager[Sou
     return lambda folder: google(folder, **settings)
 
 
-def _on(server: type[ApiServer], source: Callable[[Any], Any]) -> Callable[[Path], AbstractAsyncContextManager[Source]]:
-    @asynccontextmanager
-    async def opened(_folder: Path) -> AsyncIterator[Source]:
-        async with server() as running:
-            made = source(running)
-            try:
-                yield made
-            finally:
-                await made.directory.close()
+@asynccontextmanager
+async def at_double(kind: Callable[[Any], Made], server: type[ApiServer]) -> AsyncIterator[Made]:
+    """A source of this kind at a double of its own; both are ended afterwards."""
+    async with server() as running:
+        made = kind(running)
+        try:
+            await made.prepare()
+            yield made
+        finally:
+            await made.directory.close()
 
-    return opened
+
+def _at(kind: Callable[[Any], Made], server: type[ApiServer]) -> Callable[[Path], AbstractAsyncContextManager[Any]]:
+    return lambda _folder: at_double(kind, server)
 
 
 def _local(source: Callable[[Path], Source]) -> Callable[[Path], AbstractAsyncContextManager[Source]]:
@@ -360,10 +386,11 @@ SOURCES: dict[str, Callable[[Path], AbstractAsyncContextManager[Source]]] = {
     "google, searched": _google(transitive_search="always"),
     "google, walked": _google(transitive_search="never"),
     "google, accounts unread": _google(transitive_search="never", check_accounts=False),
-    "keycloak, admin": _on(KeycloakServer, Keycloak),
-    "keycloak, userinfo": _on(KeycloakServer, KeycloakClaims),
-    "github, person": _on(GitHubServer, GitHub),
-    "github, app": _on(GitHubServer, GitHubApp),
+    "keycloak, admin": _at(Keycloak, KeycloakServer),
+    "keycloak, userinfo": _at(KeycloakClaims, KeycloakServer),
+    "keycloak 22, userinfo": _at(Keycloak22Claims, KeycloakServer),
+    "github, person": _at(GitHub, GitHubServer),
+    "github, app": _at(GitHubApp, GitHubServer),
 }
 _LOCAL = ("users.yaml", "vanished users.yaml", "claims of a provider")
 REMOTE = [name for name in SOURCES if name not in _LOCAL]

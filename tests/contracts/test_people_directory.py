@@ -14,7 +14,7 @@ from devplatform_hub.ports import DirectoryUnavailable, PeopleDirectory
 
 from .group_directories import ELSEWHERE, SOURCES
 
-_NEED_A_TOKEN = ("claims of a provider", "keycloak, userinfo", "github, person")
+_NEED_A_TOKEN = ("claims of a provider", "keycloak, userinfo", "keycloak 22, userinfo", "github, person")
 _BELIEVES = "google, accounts unread"
 SEARCHABLE = [name for name in SOURCES if name not in (*_NEED_A_TOKEN, _BELIEVES)]
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ class ApiServer:
         self.faults: list[Fault] = []
         self._port = 0
         self._runner: web.AppRunner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def routes(self) -> list[web.RouteDef]:
         raise NotImplementedError
@@ -53,6 +55,10 @@ class ApiServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def is_listening(self) -> bool:
+        return self._runner is not None
 
     async def __aenter__(self) -> Any:
         await self.start()
@@ -78,6 +84,34 @@ class ApiServer:
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
+
+    @contextlib.contextmanager
+    def in_thread(self) -> Iterator[None]:
+        """Running in a thread of its own, for a hub that is another process."""
+        self._loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        try:
+            self._there(self.start())
+            yield
+        finally:
+            self._there(self.stop())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join(10)
+            self._loop.close()
+
+    @contextlib.contextmanager
+    def gone(self) -> Iterator[None]:
+        """Stopped for as long as the block lasts; it has to be `in_thread`."""
+        self._there(self.stop())
+        try:
+            yield
+        finally:
+            self._there(self.start())
+
+    def _there(self, doing: Coroutine[Any, Any, None]) -> None:
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(doing, self._loop).result(10)
 
     def fail_after(self, calls: int) -> None:
         """Answer so many calls, then none."""

@@ -21,7 +21,10 @@ class Team:
 
 
 class GitHubServer(ApiServer):
-    """Organisations with their members (by account id) and teams."""
+    """Organisations with their members (by account id) and teams. The token of the account 7 is `gho_7`."""
+
+    root = ""
+    """The path before all others, as a server of one's own has it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,15 +37,15 @@ class GitHubServer(ApiServer):
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/user", self._me),
-            web.get("/user/orgs", self._my_organizations),
-            web.get("/user/teams", self._my_teams),
-            web.get("/user/{id}", self._account),
-            web.get("/users/{login}", self._named_account),
-            web.get("/orgs/{org}/memberships/{login}", self._membership),
-            web.get("/orgs/{org}/teams", self._all_teams),
-            web.get("/orgs/{org}/teams/{slug}", self._team),
-            web.get("/orgs/{org}/teams/{slug}/memberships/{login}", self._team_membership),
+            web.get(f"{self.root}/user", self._me),
+            web.get(f"{self.root}/user/orgs", self._my_organizations),
+            web.get(f"{self.root}/user/teams", self._my_teams),
+            web.get(f"{self.root}/user/{{id}}", self._account),
+            web.get(f"{self.root}/users/{{login}}", self._named_account),
+            web.get(f"{self.root}/orgs/{{org}}/memberships/{{login}}", self._membership),
+            web.get(f"{self.root}/orgs/{{org}}/teams", self._all_teams),
+            web.get(f"{self.root}/orgs/{{org}}/teams/{{slug}}", self._team),
+            web.get(f"{self.root}/orgs/{{org}}/teams/{{slug}}/memberships/{{login}}", self._team_membership),
         ]
 
     def team(self, organization: str, slug: str) -> Team:
@@ -54,7 +57,7 @@ class GitHubServer(ApiServer):
 
     async def _me(self, request: web.Request) -> web.Response:
         person = self._person(request)
-        return web.json_response({"id": int(person), "login": self.logins[person]}, headers=self._told())
+        return web.json_response({"id": int(person), "login": self.logins[person]}, headers=self._told(request))
 
     async def _my_organizations(self, request: web.Request) -> web.Response:
         person = self._person(request)
@@ -124,18 +127,27 @@ class GitHubServer(ApiServer):
 
     def _paged(self, request: web.Request, items: list[dict[str, Any]]) -> web.Response:
         page, size = int(request.query.get("page", 1)), min(int(request.query.get("per_page", 30)), self.page_size)
-        headers = self._told()
+        headers = self._told(request)
         if page * size < len(items):
             address = f"{self.url}{request.path}?per_page={size}&page={page + 1}"
             headers["Link"] = f'<{self.url}{request.path}?page=1>; rel="first", <{address}>; rel="next"'
         return web.json_response(items[(page - 1) * size : page * size], headers=headers)
 
-    def _told(self) -> dict[str, str]:
-        return {"X-OAuth-Scopes": self.scopes, **self.headers}
+    def _told(self, request: web.Request) -> dict[str, str]:
+        return {"X-OAuth-Scopes": self.scopes_of(_token(request)), **self.headers}
+
+    def person_of(self, token: str) -> str:
+        """Whose token this is, by the number of the account; empty when it is nobody's."""
+        person = token.removeprefix("gho_")
+        return person if person in self.logins else ""
+
+    def scopes_of(self, token: str) -> str:
+        """What this token may do, as the header says it."""
+        return self.scopes
 
     def _person(self, request: web.Request) -> str:
-        person = request.headers.get("Authorization", "").removeprefix("Bearer gho_")
-        if person not in self.logins:
+        person = self.person_of(_token(request))
+        if not person:
             raise web.HTTPUnauthorized(text='{"message": "Bad credentials"}', content_type="application/json")
         return person
 
@@ -146,6 +158,10 @@ class GitHubServer(ApiServer):
     def _id(self, request: web.Request) -> str:
         login = request.match_info["login"].lower()
         return next((key for key, name in self.logins.items() if name.lower() == login), "")
+
+
+def _token(request: web.Request) -> str:
+    return request.headers.get("Authorization", "").partition(" ")[2]
 
 
 def _not_found() -> web.Response:

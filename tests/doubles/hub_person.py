@@ -22,6 +22,8 @@ class Person:
     id: int = 1
     url: str = "/user/alice/"
     groups: list[Group] = field(default_factory=lambda: [Group("developer-platform-users"), Group("Not A Group!")])
+    spawners: dict[str, Any] = field(default_factory=dict)
+    orm_spawners: dict[str, "Row"] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,7 +32,9 @@ class Row:
 
     user_options: dict[str, Any] = field(default_factory=dict)
     name: str = ""
-    server: None = None
+    server: Any = None
+    server_id: int | None = None
+    state: Any = None
 
 
 def without_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import base64
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -31,7 +32,9 @@ class KeycloakServer(ApiServer):
         super().__init__()
         self.people: dict[str, Person] = {}
         self.groups: set[str] = set()
-        self.claim: str | None = "groups"
+        self.client, self.secret = CLIENT, SECRET
+        self.gives_empty_lists = True
+        """Whether somebody in no group has an empty list, as before Keycloak 22, or no claim."""
         self.may_read = True
         self.token_lifetime = 60
         self.tokens: list[str] = []
@@ -49,7 +52,7 @@ class KeycloakServer(ApiServer):
 
     async def _token(self, request: web.Request) -> web.Response:
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-        expected = base64.b64encode(f"{CLIENT}:s3cret%2Fwith%3Dsigns".encode()).decode()
+        expected = base64.b64encode(f"{quote(self.client, safe='')}:{quote(self.secret, safe='')}".encode()).decode()
         form = await request.post()
         if scheme != "Basic" or sent != expected or form.get("grant_type") != "client_credentials":
             return web.json_response({"error": "unauthorized_client"}, status=401)
@@ -59,9 +62,12 @@ class KeycloakServer(ApiServer):
     async def _userinfo(self, request: web.Request) -> web.Response:
         person = self.people.get(request.headers.get("Authorization", "").removeprefix("Bearer of-"))
         if person is None or not person.enabled:
-            return web.json_response({"error": "invalid_token"}, status=401)
-        claims = {"sub": person.id, "preferred_username": "alice"}
-        return web.json_response(claims | ({self.claim: sorted(person.paths)} if self.claim else {}))
+            challenge = f'Bearer realm="{REALM}", error="invalid_token", error_description="Token verification failed"'
+            return web.Response(status=401, headers={"WWW-Authenticate": challenge})
+        claims: dict[str, object] = {"sub": person.id, "preferred_username": "alice"}
+        if person.paths or self.gives_empty_lists:
+            claims["groups"] = sorted(person.paths)
+        return web.json_response(claims)
 
     async def _user(self, request: web.Request) -> web.Response:
         if refusal := self._refusal(request):

@@ -1,17 +1,19 @@
 """A real JupyterHub that signs people in at a real OpenID Connect provider, and a browser that walks through both."""
 
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+import devplatform_hub
 from tests.integration.sign_in_hub import Browser, Page
 from tests.lab.hub import BASE_CONFIG, RealHub, base_settings
 from tests.lab.oidc_provider import CLIENT_ID, CLIENT_SECRET, OidcProvider, oidc_provider
@@ -27,10 +29,13 @@ c.JupyterHub.load_roles += s["roles"]
 c.SimpleLocalProcessSpawner.home_dir_template = s["folder"] + "/home/{username}"
 c.SimpleLocalProcessSpawner.cmd = [s["python"], "-m", "jupyterhub.tests.mocksu"]
 c.CryptKeeper.keys = ["00" * 32]
-for name, value in s["traits"].items():
-    c[s["authenticator"].rpartition(".")[2]][name] = value
+c.JupyterHub.template_paths = [s["templates"]]
+for section, traits in s["traits"].items():
+    for name, value in traits.items():
+        c[section][name] = value
 """
 _OIDC = "devplatform_hub.authenticators.oidc.OidcAuthenticator"
+Started = TypeVar("Started", bound=RealHub)
 
 
 @dataclass(slots=True)
@@ -40,35 +45,68 @@ class OidcHub(RealHub):
     provider: OidcProvider = field(kw_only=True)
 
 
+def provider_settings(
+    folder: Path, authenticator: str, traits: Mapping[str, Mapping[str, Any]], roles: Any = ()
+) -> dict[str, Any]:
+    """Settings of a hub in this folder that asks its provider again every second; `traits` by class.
+
+    The authenticator's own are added to those that every one has here.
+    """
+    settings = base_settings(folder, {}) | {"python": sys.executable, "authenticator": authenticator}
+    settings["templates"] = str(folder / "templates")
+    (folder / "templates").mkdir(exist_ok=True)
+    # The platform's other pages want a spawner of the platform's.
+    shutil.copy(Path(devplatform_hub.__file__).parent / "hub_templates/page.html", folder / "templates")
+    (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG, "utf-8")
+    (folder / "home").mkdir(exist_ok=True)
+    name = authenticator.rpartition(".")[2]
+    always = {
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "auth_refresh_age": 1,
+        "last_answer_lifetime": 4,
+    }
+    settings["traits"] = {**traits, name: always | dict(traits.get(name, {}))}
+    settings["roles"] = list(roles)
+    return settings
+
+
+def audit_environment(folder: Path) -> dict[str, str]:
+    """Where the hub writes its audit, so that `RealHub.audit` finds it."""
+    return {"DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl")}
+
+
+@contextmanager
+def started(hub: Started) -> Iterator[Started]:
+    """The hub, which answers; ended afterwards."""
+    try:
+        hub.start()
+        yield hub
+    finally:
+        hub.stop()
+
+
 @contextmanager
 def oidc_hub(
     folder: Path, traits: Mapping[str, Any] | None = None, authenticator: str = _OIDC, roles: Any = ()
 ) -> Iterator[OidcHub]:
     """A hub that answers and asks the provider again every second; both are ended afterwards."""
-    settings = base_settings(folder, {}) | {"python": sys.executable, "authenticator": authenticator}
-    (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG, "utf-8")
-    (folder / "home").mkdir(exist_ok=True)
+    name = authenticator.rpartition(".")[2]
+    settings = provider_settings(folder, authenticator, {}, roles)
     origin = str(settings["origin"])
     with oidc_provider(folder, origin, access_token_seconds=3) as provider:
-        settings["roles"] = list(roles)
-        settings["traits"] = {
+        settings["traits"][name] |= {
             "issuer": provider.issuer,
-            "client_id": CLIENT_ID,
-            "client_secret": CLIENT_SECRET,
             "oauth_callback_url": f"{origin}/hub/oauth_callback",
             "group_domain": DOMAIN,
             "scope": ["openid", "email", "profile", "groups", "offline_access"],
             "extra_authorize_params": {"prompt": "consent"},
-            "auth_refresh_age": 1,
-            "last_answer_lifetime": 4,
         } | dict(traits or {})
-        environment = {"DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl")}
-        hub = OidcHub(origin, folder, folder, settings=settings, environment=environment, provider=provider)
-        try:
-            hub.start()
+        hub = OidcHub(
+            origin, folder, folder, settings=settings, environment=audit_environment(folder), provider=provider
+        )
+        with started(hub):
             yield hub
-        finally:
-            hub.stop()
 
 
 class OidcBrowser(Browser):

@@ -63,10 +63,10 @@ class Hub(RealHub):
 
 
 @contextmanager
-def sign_in_hub(folder: Path) -> Iterator[Hub]:
-    """A hub that answers, ended afterwards."""
-    settings = base_settings(folder, {}) | {"python": sys.executable}
-    (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG, "utf-8")
+def sign_in_hub(folder: Path, more: str = "", **settings_of_more: Any) -> Iterator[Hub]:
+    """A hub that answers, ended afterwards; with these lines after its configuration."""
+    settings = base_settings(folder, {}) | {"python": sys.executable, **settings_of_more}
+    (folder / "jupyterhub_config.py").write_text(BASE_CONFIG + _CONFIG + more, "utf-8")
     (folder / "home").mkdir(exist_ok=True)
     environment = {"DEVPLATFORM_AUDIT_FILE": str(folder / "audit.jsonl")}
     hub = Hub(str(settings["origin"]), folder, folder, settings=settings, environment=environment)

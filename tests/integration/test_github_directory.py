@@ -9,25 +9,21 @@ from traitlets import TraitError
 from devplatform_hub.core.identity import Identity
 from devplatform_hub.directory.github import GitHubGroupDirectory
 from devplatform_hub.ports import DirectoryUnavailable
-from tests.contracts.group_directories import GitHub, GitHubApp
+from tests.contracts.group_directories import GitHub, GitHubApp, at_double
 from tests.doubles.api_server import Fault
 from tests.doubles.github_server import APP_TOKEN, GitHubServer
 
 
 @pytest.fixture
 async def person() -> AsyncIterator[GitHub]:
-    async with GitHubServer() as server:
-        made = GitHub(server)
+    async with at_double(GitHub, GitHubServer) as made:
         yield made
-        await made.directory.close()
 
 
 @pytest.fixture
 async def app() -> AsyncIterator[GitHubApp]:
-    async with GitHubServer() as server:
-        made = GitHubApp(server)
+    async with at_double(GitHubApp, GitHubServer) as made:
         yield made
-        await made.directory.close()
 
 
 async def test_pages_are_followed_by_links(person: GitHub) -> None:

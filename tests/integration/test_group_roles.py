@@ -108,7 +108,7 @@ async def check_nothing_changed(hub: OidcHub, climber: OidcBrowser, victim: Oidc
 def test_roles_outlive_a_restart_and_a_changed_mapping_counts(hub: OidcHub) -> None:
     """After a restart without the mapping nobody has the role any more."""
     hub.stop()
-    hub.settings["traits"]["group_roles"] = {}
+    hub.settings["traits"]["OidcAuthenticator"]["group_roles"] = {}
     hub.start()
 
     async def look() -> None:

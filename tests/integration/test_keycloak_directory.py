@@ -11,7 +11,7 @@ from traitlets import TraitError
 from devplatform_hub.core.identity import Identity
 from devplatform_hub.directory.keycloak import KeycloakGroupDirectory
 from devplatform_hub.ports import DirectoryUnavailable
-from tests.contracts.group_directories import Keycloak, KeycloakClaims
+from tests.contracts.group_directories import Keycloak, KeycloakClaims, at_double
 from tests.doubles.api_server import Fault
 from tests.doubles.keycloak_server import CLIENT, REALM, SECRET, KeycloakServer, Person
 
@@ -20,18 +20,20 @@ TOKEN = f"/realms/{REALM}/protocol/openid-connect/token"
 
 @pytest.fixture(params=[Keycloak, KeycloakClaims], ids=["admin", "userinfo"])
 async def source(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    async with KeycloakServer() as server:
-        made = request.param(server)
+    async with at_double(request.param, KeycloakServer) as made:
         yield made
-        await made.directory.close()
 
 
 @pytest.fixture
 async def admin() -> AsyncIterator[Keycloak]:
-    async with KeycloakServer() as server:
-        made = Keycloak(server)
+    async with at_double(Keycloak, KeycloakServer) as made:
         yield made
-        await made.directory.close()
+
+
+@pytest.fixture
+async def claims() -> AsyncIterator[KeycloakClaims]:
+    async with at_double(KeycloakClaims, KeycloakServer) as made:
+        yield made
 
 
 async def test_a_disabled_account_is_in_no_group(admin: Keycloak) -> None:
@@ -106,35 +108,66 @@ async def test_what_has_no_name_is_told_once(source: Any, caplog: pytest.LogCapt
     assert caplog.text.count("cannot be written as name@domain") == 2
 
 
-async def test_a_missing_claim_is_an_outage() -> None:
-    """A mapper that is not there, or one without full paths, is not an empty list."""
-    async with KeycloakServer() as server:
-        source = KeycloakClaims(server)
-        alice = source.person(1, "alice")
-        source.put(alice, "data-team")
-        server.claim = None
-        with pytest.raises(DirectoryUnavailable, match="the claims have no groups"):
-            await source.directory.groups_of(alice)
-        server.claim, server.people[alice.subject].paths = "groups", {"data-team"}
-        with pytest.raises(DirectoryUnavailable, match="without its full path"):
-            await source.directory.groups_of(alice)
-        await source.directory.close()
+@pytest.mark.parametrize(
+    ("came_before", "missing_means_none", "answers"),
+    [
+        pytest.param(False, True, False, id="it never came: the mapper is missing"),
+        pytest.param(True, True, True, id="it came for somebody: Keycloak leaves out an empty list"),
+        pytest.param(False, False, False, id="a Keycloak before 22, never"),
+        pytest.param(True, False, False, id="a Keycloak before 22, which gives an empty list"),
+    ],
+)
+async def test_what_a_missing_claim_means(
+    claims: KeycloakClaims, came_before: bool, missing_means_none: bool, answers: bool
+) -> None:
+    """No group where it is known that there is a mapper; an outage, never an empty list, where it may be missing."""
+    claims.directory.missing_means_none = missing_means_none
+    alice, bob = claims.person(1, "alice"), claims.person(2, "bob")
+    claims.put(bob, "data-team")
+    if came_before:
+        assert await claims.directory.groups_of(bob) == claims.expected("data-team")
+    claims.server.gives_empty_lists = False
+    claims.put(alice)
+    if answers:
+        assert await claims.directory.groups_of(alice) == frozenset()
+        return
+    with pytest.raises(DirectoryUnavailable, match=r"the claims have no groups .* is the mapper there"):
+        await claims.directory.groups_of(alice)
 
 
-async def test_a_token_of_another_person_gives_nothing() -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(None, id="null"),
+        pytest.param("/data-team", id="a text"),
+        pytest.param({"/data-team": True}, id="an object"),
+        pytest.param(["data-team"], id="without full paths"),
+        pytest.param(["/data-team", 5], id="a number among them"),
+    ],
+)
+async def test_a_claim_of_another_shape_is_an_outage(claims: KeycloakClaims, value: Any) -> None:
+    """And tells nothing about the mapper: who has no claim after that is still unknown."""
+    alice, bob = claims.person(1, "alice"), claims.person(2, "bob")
+    claims.server.faults.append(Fault(text=json.dumps({"sub": alice.subject, "groups": value}), times=1))
+    with pytest.raises(DirectoryUnavailable, match="the claim groups"):
+        await claims.directory.groups_of(alice)
+    claims.server.gives_empty_lists = False
+    claims.put(bob)
+    with pytest.raises(DirectoryUnavailable, match="is the mapper there"):
+        await claims.directory.groups_of(bob)
+
+
+async def test_a_token_of_another_person_gives_nothing(claims: KeycloakClaims) -> None:
     """Whoever mixes up tokens learns of it."""
-    async with KeycloakServer() as server:
-        source = KeycloakClaims(server)
-        alice, bob = source.person(1, "alice"), source.person(2, "bob")
-        source.put(bob, "admins")
+    alice, bob = claims.person(1, "alice"), claims.person(2, "bob")
+    claims.put(bob, "admins")
 
-        async def of_bob(_identity: Identity) -> str:
-            return f"of-{bob.subject}"
+    async def of_bob(_identity: Identity) -> str:
+        return f"of-{bob.subject}"
 
-        source.directory.token_of = of_bob
-        with pytest.raises(DirectoryUnavailable, match="belongs to another person"):
-            await source.directory.groups_of(alice)
-        await source.directory.close()
+    claims.directory.token_of = of_bob
+    with pytest.raises(DirectoryUnavailable, match="belongs to another person"):
+        await claims.directory.groups_of(alice)
 
 
 async def test_without_tokens_of_people_there_is_no_answer() -> None:

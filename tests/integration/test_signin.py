@@ -203,7 +203,7 @@ async def test_next_leads_nowhere_else(hub: Hub, tab: Browser, following: str) -
 
 
 async def test_one_spelling_per_person(hub: Hub, tab: Browser) -> None:
-    """Case, surrounding blanks and compatibility characters do not make a second account of a name."""
+    """CVE-2021-41194 (anchors, row 8): case, blanks and compatibility characters make no second account of a name."""
     hub.person("frida", USERS, password=PASSWORD)
     for spelling in ("FRIDA", " frida ", "\uff46\uff52\uff49\uff44\uff41"):
         async with browser(hub) as other:
@@ -214,7 +214,7 @@ async def test_one_spelling_per_person(hub: Hub, tab: Browser) -> None:
 
 
 async def test_hostile_names_do_not_flood_or_forge_the_log(hub: Hub, tab: Browser) -> None:
-    """A name of half a megabyte, one with line breaks, and bytes that are no text leave nothing of themselves."""
+    """CVE-2026-54338 (anchors, row 12): half a megabyte, line breaks, and bytes that are no text leave no trace."""
     size = len(hub.log)
     answer = await tab.sign_in("x" * 2**19, "y")
     assert answer.status == 413
@@ -288,7 +288,7 @@ async def by_token(hub: Hub, token: str) -> int:
     ],
 )
 async def test_who_may_no_longer_come_in_loses_everything(hub: Hub, tab: Browser, name: str, change: Any) -> None:
-    """Browser session, API tokens and the running server end, although nobody asks the hub for anything."""
+    """CVE-2026-40934 (anchors, row 19): browser session, API tokens and the server end, although nobody asks."""
     hub.person(name, USERS, password=PASSWORD)
     await tab.sign_in(name, PASSWORD)
     token = await token_of(tab, name)

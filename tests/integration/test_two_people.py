@@ -39,6 +39,9 @@ SERVER_PATHS = (
     "api/kernels/0/channels",
 )
 
+_REFUSED = {("alice", "bob/", "refused")}
+"""What the audit says of alice's attempts."""
+
 
 def hub_routes() -> list[str]:
     """Every route of the hub's API that names a user, with bob for the user and something for the rest."""
@@ -106,15 +109,14 @@ def test_an_administrators_visit_is_in_the_audit(product: Product, token: str) -
     boss = product.sign_in("boss")
     page = boss.get("/user/bob/lab")
     assert "/hub/api/oauth2/authorize" in page.url
-    assert _visits(product) == []
+    assert {(event["actor"], event["target"], event["outcome"]) for event in _visits(product)} <= _REFUSED
     fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
     scopes = re.findall(r'name="scopes"[^>]*value="([^"]+)"', page.text)
     data = [*fields, *(("scopes", scope) for scope in scopes)]
     opened = boss.http.post(page.url, data=data, headers={"Referer": page.url}, timeout=30)
     assert (opened.status_code, opened.url.startswith(f"{product.origin}/user/bob/")) == (200, True)
-    assert [(event["actor"], event["target"], event["outcome"]) for event in _visits(product)] == [
-        ("boss", "bob/", "allowed")
-    ]
+    visits = [(event["actor"], event["target"], event["outcome"]) for event in _visits(product)]
+    assert [visit for visit in visits if visit not in _REFUSED] == [("boss", "bob/", "allowed")]
 
 
 def test_ones_own_server_is_no_visit(product: Product, token: str) -> None:

@@ -119,7 +119,19 @@ def test_explain_for_a_script(data: Path) -> None:
         "groups": ["data-team@local", f"{USERS}@local"],
         "roles": {"jupyter-user": [f"{USERS}@local"]},
         "profiles": {"standard": True, "highmem": True, "ml-gpu": True},
+        "limits": [],
     }
+
+
+def test_explain_tells_limits(data: Path) -> None:
+    """For the groups of this person, with the group that gives them."""
+    add(data, "alice", USERS, "data-team")
+    (data / "profiles.yaml").write_text(
+        "profiles:\n- {name: small, default: true, cpu: 1, memory: 1G}\n"
+        "limits:\n- {servers: 2}\n- {servers: 5, allowed_groups: [data-team]}\n"
+    )
+    told = [line for line in run(explain, data, "alice").output.splitlines() if "limit " in line]
+    assert told == ["  limit    At most 5 servers at once: the limit for members of data-team."]
 
 
 @pytest.mark.parametrize(

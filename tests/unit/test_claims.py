@@ -82,7 +82,7 @@ def without(name: str) -> dict[str, Any]:
     ],
 )
 def test_claims_that_are_refused(claims: dict[str, Any], code: str) -> None:
-    """Each with a code, never with an error of the platform's own."""
+    """CVE-2026-33175 (anchors, row 7): each with a code, never with an error of the platform's own."""
     with pytest.raises(PublicError) as refused:
         identity_of(claims, WORKSPACE)
     assert (refused.value.code, refused.value.status in (400, 403)) == (code, True)

@@ -53,7 +53,7 @@ def test_the_defaults_let_nobody_in_by_themselves(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_are_refused(tmp_path: Path, traits: dict[str, Any], said: str) -> None:
-    """Neither silently ignored nor obeyed."""
+    """CVE-2020-26250 (anchors, row 3): neither silently ignored nor obeyed."""
     with pytest.raises((TraitError, ValueError), match=said):
         make(tmp_path, **traits)
 

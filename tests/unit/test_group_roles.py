@@ -14,8 +14,10 @@ from devplatform_hub.core.identity import parse_group
         pytest.param(["self", "access:servers!group=data", "list:users", "users"], [], id="harmless"),
         pytest.param(["tokens!user"], [], id="their own tokens"),
         pytest.param(["admin:users"], ["admin:users"], id="CVE-2024-41942"),
-        pytest.param(["admin:users!group=data"], ["admin:users!group=data"], id="GHSA-69wv users of a group"),
-        pytest.param(["admin:groups!group=data"], ["admin:groups!group=data"], id="GHSA-69wv groups"),
+        pytest.param(
+            ["admin:users!group=data"], ["admin:users!group=data"], id="GHSA-69wv-m5fw-2fhp, users of a group"
+        ),
+        pytest.param(["admin:groups!group=data"], ["admin:groups!group=data"], id="GHSA-69wv-m5fw-2fhp, groups"),
         pytest.param(["groups"], ["groups"], id="members of groups"),
         pytest.param(["tokens!group=data"], ["tokens!group=data"], id="tokens of others"),
         pytest.param(["admin:auth_state!user=eve"], ["admin:auth_state!user=eve"], id="tokens of the provider"),

@@ -225,3 +225,15 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [text for item in value for text in _texts(item)]
     return [value] if isinstance(value, str) else []
+
+
+def test_every_service_writes_and_rotates_the_same_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the hub that starts them was told; without that they are told nothing."""
+    monkeypatch.delenv("DEVPLATFORM_AUDIT_KEPT", raising=False)
+    monkeypatch.setenv("DEVPLATFORM_AUDIT_BYTES", "1000")
+    monkeypatch.setenv("DEVPLATFORM_AUDIT_FILE", "/elsewhere")
+    c = Config()
+    setup_machine(c, machine(tmp_path))
+    told = [{name: value for name, value in s["environment"].items() if "AUDIT" in name} for s in c.JupyterHub.services]
+    file = str(tmp_path / "logs" / "audit.jsonl")
+    assert told == [{"DEVPLATFORM_AUDIT_FILE": file, "DEVPLATFORM_AUDIT_BYTES": "1000"}] * 3

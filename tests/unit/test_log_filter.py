@@ -46,6 +46,19 @@ def test_a_fault_keeps_its_trace(error: Exception) -> None:
     assert type(error).__name__ in said
 
 
+def test_a_line_is_cut_where_it_is_longer_than_any_of_the_hub() -> None:
+    """CVE-2026-54338 (anchors, row 12): an address or a name of any length is a line of a bounded one."""
+    for message, arguments in (("%s", ("x" * 60_000,)), ("x" * 60_000, ()), ("%r and %d", ("x" * 60_000, 1))):
+        record = logging.LogRecord("JupyterHub", logging.INFO, __file__, 1, message, arguments, None)
+        assert RefusalsWithoutTraces().filter(record)
+        said = logging.Formatter("%(message)s").format(record)
+        assert len(said) < 4100
+        assert said.endswith(" more)")
+    short = logging.LogRecord("JupyterHub", logging.INFO, __file__, 1, "%s%%", ("y" * 3000,), None)
+    assert RefusalsWithoutTraces().filter(short)
+    assert short.getMessage() == "y" * 3000 + "%"
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

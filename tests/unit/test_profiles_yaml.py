@@ -5,6 +5,7 @@ from importlib.resources import files
 import pytest
 
 from devplatform_hub.core.identity import GroupName
+from devplatform_hub.core.limits import LimitRule
 from devplatform_hub.core.profiles import Catalog, Choice, Editor, Gpu, Profile, ProfileOption
 from devplatform_hub.core.profiles_yaml import ProfilesError, parse_profiles
 
@@ -154,7 +155,7 @@ profiles:
         pytest.param(
             "? [a]\n: b\n",
             [
-                "1: the file has a key that is not text; the keys are: profiles.",
+                "1: the file has a key that is not text; the keys are: profiles, limits.",
                 "1: there is no list of profiles; start the file with profiles:.",
             ],
             id="a list for a key",
@@ -202,4 +203,118 @@ def test_says_where_and_what_and_what_would_be_right(text: str, problems: list[s
     """Every problem of the file at once, in the order of its lines."""
     with pytest.raises(ProfilesError) as error:
         parse_profiles(text, "p.yaml")
+    assert str(error.value).splitlines() == [f"p.yaml:{problem}" for problem in problems]
+
+
+def test_reads_limits() -> None:
+    """In the order of the file, with groups that get their domain; a limit may be nothing at all."""
+    text = """
+limits:
+  - {servers: 2, cpu: 500m, memory: 1.5G, gpu: {count: 0}}
+  - allowed_groups: [Data-Team, other@example.com]
+    servers: 4
+    gpu: {count: 2}
+"""
+    groups = frozenset({GroupName("data-team@corp.example"), GroupName("other@example.com")})
+    assert parse_profiles(GOOD + text, "p.yaml", group_domain="corp.example").limits == (
+        LimitRule(servers=2, cpu=0.5, memory=3 * GIB // 2, gpu=0),
+        LimitRule(groups, servers=4, gpu=2),
+    )
+    assert parse_profiles(GOOD, "p.yaml").limits == ()
+
+
+@pytest.mark.parametrize(
+    ("limits", "problems"),
+    [
+        pytest.param(
+            "limits: []",
+            ["3: the list of limits is empty; leave limits out, or write one such as servers: 2."],
+            id="[]",
+        ),
+        pytest.param("limits:", ["3: limits is not a list; start each entry of limits with a hyphen."], id="nothing"),
+        pytest.param(
+            "limits: {servers: 2}",
+            ["3: limits is not a list; start each entry of limits with a hyphen."],
+            id="not a list",
+        ),
+        pytest.param(
+            "limits:\n  - 2", ["4: a limit is not a mapping; write keys such as allowed_groups:."], id="a number alone"
+        ),
+        pytest.param(
+            "limits:\n  - {allowed_groups: [team]}",
+            ["4: a limit limits nothing; add one of: servers, cpu, memory, gpu."],
+            id="no quantity",
+        ),
+        pytest.param(
+            "limits:\n  - {}", ["4: a limit limits nothing; add one of: servers, cpu, memory, gpu."], id="an empty rule"
+        ),
+        pytest.param(
+            "limits:\n  - {servers: 2, server: 1}",
+            ["4: a limit has no key 'server'; did you mean 'servers'?"],
+            id="unknown key",
+        ),
+        pytest.param(
+            "limits:\n  - {servers: 2, group: [a]}",
+            ["4: a limit has no key 'group'; the keys are: allowed_groups, servers, cpu, memory, gpu."],
+            id="another unknown key",
+        ),
+        pytest.param(
+            "limits:\n  - {servers: 3, servers: 4}",
+            ["4: 'servers' stands twice; keep one of them; the other is in line 4."],
+            id="a key twice",
+        ),
+        pytest.param(
+            "limits:\n  - servers: -1\n    cpu: -2\n    memory: -8G\n    gpu: {count: -1}",
+            [
+                "4: servers: '-1' is not a number of servers; write a whole number from 0 to 9999.",
+                "5: cpu: '-2' is not an amount of CPU; write it such as 2, 0.5 or 500m.",
+                "6: memory: '-8G' is not a size; write it such as 8G, 512M or a number of bytes.",
+                "7: count: '-1' is not a number of GPUs; write a whole number from 0 to 9999.",
+            ],
+            id="negative",
+        ),
+        pytest.param(
+            "limits:\n  - servers: 1.5\n    cpu: [2]\n    memory: 8 apples\n    gpu: 1",
+            [
+                "4: servers: '1.5' is not a number of servers; write a whole number from 0 to 9999.",
+                "5: cpu is not text; write cpu: some words.",
+                "6: memory: '8 apples' is not a size; write it such as 8G, 512M or a number of bytes.",
+                "7: gpu is not a mapping; write gpu: {count: 1}.",
+            ],
+            id="wrong types and units",
+        ),
+        pytest.param(
+            "limits:\n  - {gpu: {resource: amd.com/gpu}}",
+            [
+                "4: gpu of a limit, which counts every kind, has no key 'resource'; the keys are: count.",
+                "4: gpu has no count; write gpu: {count: 1}.",
+            ],
+            id="one kind of GPU",
+        ),
+        pytest.param(
+            "limits:\n  - {servers: 1, allowed_groups: []}\n  - {servers: 1, allowed_groups: [a b]}",
+            [
+                "4: allowed_groups is empty; leave it out to allow everybody, or name a group.",
+                "5: 'a b' is not a group; write it such as data-team or data-team@example.com.",
+            ],
+            id="groups",
+        ),
+        pytest.param(
+            "limits:\n  - {servers: 1, cpu: 8, allowed_groups: [team]}\n  - {servers: 3}\n  - {servers: 2, cpu: 9}",
+            [
+                "4: this limit of servers has no effect, as everybody has more by line 5;"
+                " give everybody the least, and groups more.",
+                "4: this limit of cpu has no effect, as everybody has more by line 6;"
+                " give everybody the least, and groups more.",
+                "6: this limit of servers has no effect, as everybody has more by line 5;"
+                " give everybody the least, and groups more.",
+            ],
+            id="less than everybody has",
+        ),
+    ],
+)
+def test_says_what_is_wrong_with_a_limit(limits: str, problems: list[str]) -> None:
+    """A limit that nobody reads would be one that nobody has."""
+    with pytest.raises(ProfilesError) as error:
+        parse_profiles(GOOD + limits, "p.yaml")
     assert str(error.value).splitlines() == [f"p.yaml:{problem}" for problem in problems]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders
 
 from devplatform_hub.authenticators.grants import FreshGrants, Grant
 from devplatform_hub.authenticators.provider_calls import ProviderRefused, ask
@@ -17,15 +18,16 @@ URL = "https://sso.example.com/token?secret=of-the-address"
 class Client:
     """Answers every request with this, or raises it."""
 
-    def __init__(self, status: int = 200, body: bytes = b"{}", error: Exception | None = None) -> None:
+    def __init__(self, status: int = 200, body: bytes = b"{}", error: Exception | None = None, **headers: str) -> None:
         self.status, self.body, self.error = status, body, error
+        self.headers = HTTPHeaders({name.replace("_", "-"): value for name, value in headers.items()})
         self.request: HTTPRequest | None = None
 
     async def fetch(self, request: HTTPRequest, raise_error: bool) -> HTTPResponse:
         self.request = request
         if self.error:
             raise self.error
-        return HTTPResponse(request, self.status, buffer=io.BytesIO(self.body))
+        return HTTPResponse(request, self.status, self.headers, io.BytesIO(self.body))
 
 
 async def asked(client: Any, **request: Any) -> Any:
@@ -50,6 +52,7 @@ async def test_an_answer_is_its_json() -> None:
         pytest.param(Client(400, b'{"error": "invalid_grant"}'), (400, "invalid_grant"), id="OAuth's name"),
         pytest.param(Client(401, b"<html>"), (401, ""), id="no JSON"),
         pytest.param(Client(403, b'["error"]'), (403, ""), id="a list"),
+        pytest.param(Client(403, X_RateLimit_Remaining="4999"), (403, ""), id="with calls left"),
         pytest.param(Client(200, b'{"error": "bad_verification_code"}'), (200, "bad_verification_code"), id="GitHub"),
         pytest.param(Client(400, b'{"error": "a\\nforged line"}'), (400, ""), id="text that is no name"),
         pytest.param(Client(400, b'{"error": {"a": 1}}'), (400, ""), id="an object"),
@@ -68,6 +71,8 @@ async def test_a_refusal(client: Client, expected: tuple[int, str]) -> None:
         pytest.param(Client(500), id="500"),
         pytest.param(Client(503, b'{"error": "invalid_grant"}'), id="503 that says otherwise"),
         pytest.param(Client(429), id="too many"),
+        pytest.param(Client(403, X_RateLimit_Remaining="0"), id="GitHub: too many in this hour"),
+        pytest.param(Client(403, b'{"message": "x"}', Retry_After="60"), id="GitHub: too many at once"),
         pytest.param(Client(302), id="redirect"),
         pytest.param(Client(200, b"<html>"), id="no JSON"),
         pytest.param(Client(200, b"[]"), id="a list"),

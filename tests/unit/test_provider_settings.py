@@ -102,7 +102,7 @@ async def test_the_domain_of_groups_is_the_providers() -> None:
     ],
 )
 async def test_settings_that_are_refused(traits: dict[str, Any], said: str) -> None:
-    """Neither silently ignored nor obeyed; the trait is named."""
+    """CVE-2024-37300 (anchors, row 6): no setting lets people in past what restricts them; the trait is named."""
     with pytest.raises((TraitError, ValueError), match=said):
         make(**traits)
 

@@ -1,7 +1,9 @@
 """The base of every hub service: who gets in, what an error looks like, what never reaches a log."""
 
+import inspect
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,6 +13,8 @@ from devplatform_hub.core.errors import PublicError
 from devplatform_hub.servicekit.app import Route, ServiceApp
 from devplatform_hub.servicekit.handlers import PageHandler, PublicHandler, ServiceHandler
 from devplatform_hub.servicekit.identity import BoundedAnswers
+from devplatform_mlflow_proxy.app import MlflowProxyApp
+from devplatform_versions.app import VersionsApp
 from tests.doubles.hub_sign_in import TableSignIn, user_model
 
 PREFIX = "/services/sample/"
@@ -133,6 +137,29 @@ async def test_logs_no_query_string_and_no_control_characters(service: str, capl
     assert lines
     assert "hunter2" not in "".join(lines)
     assert "\nforged" not in "".join(lines)
+
+
+@pytest.mark.parametrize("name", ["state", "code", "error", "error_description", "anything"])
+async def test_the_end_of_a_sign_in_logs_nothing_endless(
+    service: str, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """CVE-2026-54338 (anchors, row 12): what a stranger adds to the callback is refused or short in the log."""
+    query = {"code": "x", "state": "y"} | {name: "A" * 5000 + "\nforged"}
+    with caplog.at_level(logging.DEBUG):
+        status, _, _ = await fetch("GET", f"{service}oauth_callback", params=query)
+    assert status == 400
+    assert caplog.records
+    assert max(len(record.getMessage()) for record in caplog.records) < 1000
+    assert "\nforged" not in "".join(record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("app", [VersionsApp, MlflowProxyApp])
+def test_every_service_signs_people_in_by_this_base(app: type[ServiceApp]) -> None:
+    """No service with pages has a callback or a memory of sign-ins of its own: what is tested here is theirs."""
+    assert app.make_hub_auth is ServiceApp.make_hub_auth
+    package = Path(inspect.getfile(app)).parent
+    own = [path.name for path in package.rglob("*.py") if "oauth_callback" in path.read_text("utf-8")]
+    assert own == []
 
 
 def test_a_public_route_must_say_why() -> None:

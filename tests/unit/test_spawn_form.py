@@ -7,6 +7,8 @@ import pytest
 from devplatform_hub.core.access import AccessRules, decide_access
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.identity import parse_group
+from devplatform_hub.core.limited_offers import within
+from devplatform_hub.core.limits import LimitRule, Use, limits_of
 from devplatform_hub.core.profiles import Capabilities, Catalog, Choice, Editor, Offer, Profile, ProfileOption, offers
 from devplatform_hub.core.session import SessionRequest, parse_request
 from devplatform_hub.spawn_form import render_form, request_from_form, request_from_query
@@ -130,8 +132,57 @@ def test_escapes_everything_that_profiles_and_people_name() -> None:
     """kubespawner's form has no autoescape; ours has."""
     profile = Profile("a", HOSTILE, HOSTILE, 1, 1, default=True, options=(ProfileOption("o", HOSTILE, SIZE.choices),))
     html = render_form(shown(profile), {"profile": HOSTILE}, enforcement=HOSTILE, notice=HOSTILE)
+    html += limited([Use(HOSTILE, HOSTILE)], {}, servers=1)
     assert "<script>alert" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+
+
+def limited(held: list[Use], saved: dict[str, object], **amounts: float) -> str:
+    """The page of somebody with one limit, and these servers."""
+    limits = limits_of(decide_access([USERS], AccessRules(USERS, ADMINS)), [LimitRule(**amounts)])  # type: ignore[arg-type]
+    offered = within(shown(STANDARD, OTHER, CLOSED), limits, held, Capabilities())
+    return render_form(offered, saved, enforcement="", limits=limits, held=held)
+
+
+def test_says_what_is_left_where_a_limit_applies() -> None:
+    """Up front, and nothing at all for those without limits."""
+    html = limited([Use("train", "Other", 1, 2**30)], {}, servers=3, memory=2**33, gpu=0)
+    rooms = re.findall(r"<dt>(.*):</dt> <dd>(.*) <span", html)
+    assert rooms == [("Servers", "2 of 3 left"), ("Memory", "7 GB of 8 GB left"), ("GPUs", "none")]
+    assert "<li>&#39;train&#39; (Other: 1 CPU, 1 GB of memory)</li>" in html
+    assert "Your limits" not in limited([], {})
+    assert "You have now" not in limited([], {}, servers=1)
+
+
+def test_what_does_not_fit_any_more_is_disabled_and_the_last_choice_says_so() -> None:
+    """What fits is selected instead."""
+    html = limited([Use("train", "Other", 1, 2**30)], {"profile": "standard"}, memory=2**33)
+    closed = re.search(r'<input[^>]*id="dp.standard"[^>]*>', html)
+    assert closed
+    assert ("disabled" in closed[0], "checked" in closed[0]) == (True, False)
+    assert "Needs 8 GB of memory; 7 GB of your 8 GB are left." in html
+    assert "Your last profile, standard, is more than your limits leave now." in html
+    assert checked(html) == ["dp.other", "dp.other.editor.jupyterlab"]
+
+
+def test_says_that_a_server_has_to_stop_first() -> None:
+    """Not that an administrator has to help; unless nothing of theirs is in the way."""
+    html = limited([Use("train", "Other", 1, 2**30)], {"profile": "standard"}, servers=1)
+    assert "Your servers leave no room for another one. Stop one on the page Home, then come back." in html
+    assert "Your last profile" not in html
+    html = limited([], {}, servers=0)
+    assert "You cannot start any of these profiles. The reasons are below; an administrator can help." in html
+
+
+def test_a_choice_of_an_option_may_be_too_much_alone() -> None:
+    """It is disabled with the reason, and the last choice says so."""
+    size = ProfileOption("size", "Size", (Choice("small", "Small", default=True), Choice("big", "Big", memory=2**34)))
+    limits = limits_of(decide_access([USERS], AccessRules(USERS, ADMINS)), [LimitRule(memory=2**33)])
+    profile = Profile("a", "A", "", 2, 2**33, default=True, options=(size,))
+    offered = within(shown(profile), limits, [], Capabilities())
+    html = render_form(offered, {"profile": "a", "options": {"size": "big"}}, enforcement="", limits=limits)
+    assert "disabled>Big (Needs 16 GB of memory; you may have 8 GB in all your servers together.)</option>" in html
+    assert "Your last Size, Big, is more than your limits leave now." in html
 
 
 @pytest.mark.parametrize(("count", "searchable"), [(8, False), (9, True), (50, True)])

@@ -16,7 +16,7 @@ from devplatform_hub.core.errors import PublicError
 from devplatform_hub.kube.watching import EventWatch
 from devplatform_hub.spawner import DevPlatformSpawner
 from devplatform_hub.spawning import as_refusal
-from tests.doubles.hub_person import Group, Person, belongs_to_alice, without_cluster
+from tests.doubles.hub_person import Group, Person, Row, belongs_to_alice, without_cluster
 from tests.unit.test_event_index import NOW, event
 
 GIB = 2**30
@@ -172,6 +172,104 @@ def test_the_form_and_a_link_are_checked_before_anything_starts(spawner: DevPlat
     for ask in (spawner.run_options_from_form, spawner.options_from_query):
         with pytest.raises(web.HTTPError):
             ask({"profile": ["team"]})
+
+
+LIMITS = """limits:
+  - {servers: 2, memory: 40G}
+  - {allowed_groups: [team], servers: 4}
+"""
+
+
+def another(spawner: DevPlatformSpawner, name: str) -> DevPlatformSpawner:
+    """A further server of the same person."""
+    user = spawner.user
+    made = DevPlatformSpawner(_mock=True, config=spawner.config, name=name)
+    made.user, made.orm_spawner = user, Row(name=name)
+    for one in (spawner, made):
+        user.spawners[one.name], user.orm_spawners[one.name] = one, one.orm_spawner
+    return made
+
+
+def ask(spawner: DevPlatformSpawner, **options: object) -> str:
+    """The code with which a start is refused; "" when it goes ahead, as one that the hub has under way."""
+    spawner.user_options = options
+    try:
+        spawner.plan_start()
+    except web.HTTPError as refusal:
+        return f"{refusal.status_code} {refusal.reason}"
+    spawner._spawn_pending = True
+    return ""
+
+
+@pytest.fixture
+def limited(spawner: DevPlatformSpawner) -> DevPlatformSpawner:
+    """The same, of a person with limits."""
+    Path(spawner.profiles_file).write_text(PROFILES + LIMITS)
+    return spawner
+
+
+def test_of_two_starts_the_second_sees_the_first(limited: DevPlatformSpawner) -> None:
+    """From the moment of its plan, by what it was planned with; a server that is gone holds nothing."""
+    second, third = another(limited, "second"), another(limited, "third")
+    assert ask(limited, profile="gpu") == ""
+    assert ask(second, profile="gpu") == "409 limit-reached", "32 GB of 40 GB are held"
+    assert ask(second, profile="standard") == ""
+    assert ask(third, profile="standard") == "409 limit-reached", "two servers are there"
+    limited.clear_state()
+    assert [use.server for use in third.held()] == ["second"], "another start of it is not planned yet"
+    assert ask(third, profile="standard") == ""
+    assert ask(limited, profile="standard") == "409 limit-reached"
+
+
+def test_a_refused_start_holds_nothing_and_a_server_does_not_stand_in_its_own_way(limited: DevPlatformSpawner) -> None:
+    """Also when its plan is made again."""
+    second = another(limited, "second")
+    assert ask(limited, profile="gpu") == ""
+    assert ask(limited, profile="gpu") == ""
+    for _ in range(3):
+        assert ask(second, profile="gpu") == "409 limit-reached"
+    assert [use.server for use in second.held()] == [""]
+
+
+def test_groups_give_more(limited: DevPlatformSpawner) -> None:
+    """By what the hub knows of the person now."""
+    limited.user.groups.append(Group("team"))
+    codes = [ask(another(limited, name), profile="standard") for name in "abcdef"]
+    assert codes == ["", "", "", "", "409 limit-reached", "409 limit-reached"]
+
+
+def test_what_a_hub_before_this_one_started_counts(limited: DevPlatformSpawner) -> None:
+    """Also as long as nothing but its row is there; of a server without a record its being there counts."""
+    first = another(limited, "first")
+    assert ask(first, profile="gpu") == ""
+    stored = json.loads(json.dumps(first.get_state()))
+    del limited.user.spawners["first"]
+    row = limited.user.orm_spawners["first"]
+    row.server_id, row.state = 1, stored
+    assert ask(limited, profile="gpu") == "409 limit-reached"
+    again = another(limited, "first")
+    again.load_state(stored)
+    again._check_pending = True
+    assert ask(limited, profile="gpu") == "409 limit-reached"
+    row = limited.user.orm_spawners["second"] = Row(name="second", server_id=2, state={})
+    assert ask(limited, profile="standard") == "409 limit-reached"
+    row.server_id = None
+    assert ask(limited, profile="standard") == ""
+    assert not another(limited, "new").use_now()
+
+
+def test_the_form_and_a_link_are_within_the_limits_too(limited: DevPlatformSpawner) -> None:
+    """Refused before anything starts; and the page says what is left before anybody asks."""
+    assert ask(limited, profile="gpu") == ""
+    second = another(limited, "second")
+    for check in (second.run_options_from_form, second.options_from_query):
+        with pytest.raises(web.HTTPError) as refusal:
+            check({"profile": ["gpu"]})
+        assert refusal.value.reason == "limit-reached"
+    page = second.render_options_form()
+    assert '<dt>Memory:</dt> <dd>8 GB of 40 GB left <span class="dp-quiet">(limit for everybody)</span></dd>' in page
+    assert "Needs 32 GB of memory; 8 GB of your 40 GB are left." in page
+    assert "<li>the default server (gpu: 8 CPU, 32 GB of memory, 1 GPU)</li>" in page
 
 
 def test_a_refusal_is_the_hubs_own() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -84,6 +85,16 @@ async def test_hides_noise_until_asked(service: Running) -> None:
     everything = await service.page("w/alice/folder?all=1")
     assert ">work.txt~<" in everything.text
     assert ">.git<" in everything.text
+
+
+async def test_says_until_when_a_version_is_kept(service: Running) -> None:
+    """The newest is kept as long as it is there; twelve saves later the oldest two have ten newer ones above them."""
+    saved = [await service.local.put("alice", "a.txt", str(number).encode()) for number in range(12)]
+    page = await service.page("w/alice/file?path=a.txt")
+    replaced = [version.created.date() for version in saved[1:]]  # each ends the one before it
+    wanted = [day + timedelta(days=30 if rank < 2 else 366) for rank, day in enumerate(replaced)]
+    assert re.findall(r">kept until ([0-9-]{10})<", page.text) == [day.isoformat() for day in reversed(wanted)]
+    assert page.text.count("For 30 days: 10 or more versions are newer.") == 2
 
 
 async def test_pages_and_searches_thousands(service: Running) -> None:

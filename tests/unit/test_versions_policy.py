@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from devplatform_versions.lifecycle import bucket_lifecycle
 from devplatform_versions.model import Version
-from devplatform_versions.policy import expired, is_noise, storage_class
+from devplatform_versions.noise import is_noise
+from devplatform_versions.policy import Kept, Retention, expired, kept_until, storage_class
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -165,3 +167,50 @@ def test_noise_is_what_programs_leave_while_they_save(path: str, size: int, live
     """A browser hides the noise of saving, and nothing that a person made."""
     until = None if lived is None else NOW + timedelta(seconds=lived)
     assert is_noise(Version(path, 1, size, "ab" * 32, NOW, "alice", noncurrent_since=until)) is noise
+
+
+@pytest.mark.parametrize(
+    ("kept", "newer", "until"),
+    [
+        pytest.param(version(1), 0, None, id="live"),
+        pytest.param(version(1, tombstone=True), 0, None, id="a deletion"),
+        pytest.param(version(1, noncurrent_days=0), 1, Kept(NOW + 30 * DAY, NOW + 366 * DAY), id="few are newer"),
+        pytest.param(version(1, noncurrent_days=0), 10, Kept(NOW + 30 * DAY, NOW + 30 * DAY), id="ten are newer"),
+        pytest.param(version(1, noncurrent_days=40), 9, Kept(NOW - 10 * DAY, NOW + 326 * DAY), id="the tenth in all"),
+    ],
+)
+def test_until_when_a_version_is_kept(kept: Version, newer: int, until: Kept | None) -> None:
+    """What a page says agrees with what is let go: a moment before it is there, from then on it is not."""
+    assert kept_until(kept, newer) == until
+    if until:
+        above = [version(100 + number) for number in range(newer)]
+        instant = timedelta(microseconds=1)
+        assert expired([*above, kept], until.at_most - instant) == frozenset()
+        assert expired([*above, kept], until.at_most) == {kept.generation}
+        crowd = [version(200 + number) for number in range(50)]
+        assert kept.generation not in expired([*crowd, kept], until.surely - instant)
+
+
+def test_the_policy_as_rules_of_a_bucket() -> None:
+    """Nothing is said of live files, nothing by age; other numbers make other rules."""
+    rules = bucket_lifecycle()["rule"]
+    assert [(rule["action"], rule["condition"]) for rule in rules[:4]] == [
+        (
+            {"type": "SetStorageClass", "storageClass": "NEARLINE"},
+            {"isLive": False, "daysSinceNoncurrentTime": 31, "matchesStorageClass": ["STANDARD"]},
+        ),
+        (
+            {"type": "SetStorageClass", "storageClass": "COLDLINE"},
+            {"isLive": False, "daysSinceNoncurrentTime": 91, "matchesStorageClass": ["STANDARD", "NEARLINE"]},
+        ),
+        ({"type": "Delete"}, {"isLive": False, "numNewerVersions": 10, "daysSinceNoncurrentTime": 30}),
+        ({"type": "Delete"}, {"isLive": False, "daysSinceNoncurrentTime": 366}),
+    ]
+    assert {rule["action"]["type"] for rule in rules if "isLive" not in rule["condition"]} == {
+        "AbortIncompleteMultipartUpload"
+    }
+    other = bucket_lifecycle(Retention(kept_always_days=7, kept_versions=3, kept_at_most_days=20))["rule"]
+    assert [rule["condition"] for rule in other if rule["action"]["type"] == "Delete"] == [
+        {"isLive": False, "numNewerVersions": 3, "daysSinceNoncurrentTime": 7},
+        {"isLive": False, "daysSinceNoncurrentTime": 21},
+    ]

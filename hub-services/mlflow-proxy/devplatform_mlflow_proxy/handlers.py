@@ -9,6 +9,7 @@ from tornado.iostream import StreamClosedError
 
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.servicekit import audit
+from devplatform_hub.servicekit.addresses import address_of
 from devplatform_hub.servicekit.handlers import PublicHandler, ServiceHandler
 
 from .answers import UI_POLICY, request_headers, response_headers
@@ -200,7 +201,7 @@ class MlflowHandler(ServiceHandler):
                 outcome="refused",
                 target=f"{self.request.method} {self._match.rule.path}",
                 why=refusal.code,
-                remote=self.request.remote_ip or "",
+                remote=address_of(self.request),
             )
             raise refusal
 

@@ -104,6 +104,8 @@ class VersionsApp(ServiceApp):
             "size": presentation.display_size,
             "rfc3339": wire.time_text,
             "utc": presentation.display_time,
+            "kept": presentation.display_kept,
+            "kept_why": presentation.explain_kept,
         }
         environment.filters.update(filters)
         environment.globals.update(size_change=presentation.display_change, kind_of=presentation.kind_of)

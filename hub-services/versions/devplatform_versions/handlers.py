@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.workspace import parse_path
 from devplatform_hub.servicekit import audit
+from devplatform_hub.servicekit.addresses import address_of
 from devplatform_hub.servicekit.handlers import ServiceHandler
 
 from .folder_restoring import unavailable
@@ -32,7 +33,7 @@ class VersionsHandler(ServiceHandler):
 
     @property
     def remote(self) -> str:
-        return str(self.request.remote_ip)
+        return address_of(self.request)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         _, error, trace = kwargs.get("exc_info") or (None, None, None)

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.servicekit.handlers import PageHandler
 
-from . import policy
 from .comparing import compare_for_page, head_of, two_versions
 from .handlers import OwnedHandler, VersionsHandler
 from .model import FolderEntry, Page, Version
+from .noise import is_noise, is_noise_folder
+from .policy import RETENTION, Kept, kept_until
 from .ports import PreconditionFailed, VersionNotFound
 from .presentation import image_type, kind_of, preview_limit
 
@@ -34,6 +35,7 @@ class VersionRow:
 
     version: Version
     previous: Version | None
+    kept: Kept | None = None
 
 
 class OwnedPage(PageHandler, OwnedHandler):
@@ -120,8 +122,8 @@ class FilePage(OwnedPage):
         token = self.text_argument("token")
         page = await self.store.list_versions(owner, path, token=token, limit=_VERSION_ROWS)
         everything = self.flag("all")
-        rows = version_rows(page.items)
-        shown = [row for row in rows if everything or row.version.live or not policy.is_noise(row.version)]
+        rows = version_rows(page.items, 0 if token is None else RETENTION.kept_versions)  # a page has more than those
+        shown = [row for row in rows if everything or row.version.live or not is_noise(row.version)]
         contents = [row.version for row in shown if not row.version.tombstone]
         restored = self.optional_generation("restored")
         self.show(
@@ -243,12 +245,14 @@ class RestoreFolderPage(OwnedPage):
             ) from None
 
 
-def version_rows(versions: Sequence[Version]) -> list[VersionRow]:
-    """Versions, newest first, each with the older one that has content."""
+def version_rows(versions: Sequence[Version], newer: int = 0) -> list[VersionRow]:
+    """Versions, newest first, each with the older one that has content; `newer` ones are on pages before."""
     rows: list[VersionRow] = []
     previous: Version | None = None
+    newer += sum(not version.tombstone for version in versions)
     for version in reversed(versions):
-        rows.append(VersionRow(version, previous))
+        newer -= not version.tombstone
+        rows.append(VersionRow(version, previous, kept_until(version, newer)))
         if not version.tombstone:
             previous = version
     rows.reverse()
@@ -258,7 +262,7 @@ def version_rows(versions: Sequence[Version]) -> list[VersionRow]:
 def _is_noise(folder: str, entry: FolderEntry) -> bool:
     """Whether a row is hidden unless asked for. Somebody who is inside such a folder wants to see it."""
     if entry.is_folder:
-        return policy.is_noise_folder(entry.name)
-    if entry.newest is None or any(policy.is_noise_folder(part) for part in folder.split("/")):
+        return is_noise_folder(entry.name)
+    if entry.newest is None or any(is_noise_folder(part) for part in folder.split("/")):
         return False
-    return policy.is_noise(entry.newest)
+    return is_noise(entry.newest)

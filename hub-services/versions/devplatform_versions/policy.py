@@ -1,4 +1,4 @@
-"""How long versions are kept, in which storage class, and which of them a browser hides. Pure.
+"""How long versions are kept, and in which storage class. Pure; `lifecycle` makes the rules of a bucket of it.
 
 The rules are those that a bucket's lifecycle can say, so that one machine and a bucket keep the same versions:
 
@@ -14,23 +14,38 @@ keeps its old content for another 30 days after it is overwritten.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .model import Version
 
-KEPT_ALWAYS_DAYS = 30
-KEPT_VERSIONS = 10
-KEPT_AT_MOST_DAYS = 365
-_NEARLINE_FROM = 31
-_COLDLINE_FROM = 91
-
-_NOISE_FOLDERS = frozenset({".git", ".ipynb_checkpoints"})
-_NOISE_SUFFIXES = ("-journal", "-wal", "-shm", ".swp", ".swx", "~")
-_LOCK_MARKER_BYTES = 64  # a process id and a host name; a lock file of dependencies is far longer
-_SHORT_LIFE = timedelta(seconds=2)
+_DAY = timedelta(days=1)
 
 
-def expired(versions: Sequence[Version], now: datetime) -> frozenset[int]:
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The numbers of the policy, in whole days since a version became noncurrent."""
+
+    kept_always_days: int = 30
+    kept_versions: int = 10
+    """Beyond those days a version goes that has so many newer ones, the live one counted."""
+    kept_at_most_days: int = 365
+    nearline_from: int = 31
+    coldline_from: int = 91
+
+
+RETENTION = Retention()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Until when a noncurrent version is kept: surely until `surely`, and until `at_most` while few are newer."""
+
+    surely: datetime
+    at_most: datetime
+
+
+def expired(versions: Sequence[Version], now: datetime, retention: Retention = RETENTION) -> frozenset[int]:
     """The generations, of all versions and tombstones of one file in any order, that are not kept any longer.
 
     A tombstone is not counted, and goes when no version is left that it ended; a live version never goes.
@@ -42,7 +57,7 @@ def expired(versions: Sequence[Version], now: datetime) -> frozenset[int]:
         if version.tombstone:
             ended.append(version)
             continue
-        if _is_kept(version, newer, now):
+        if _is_kept(version, newer, now, retention):
             ended.clear()
         else:
             gone.add(version.generation)
@@ -51,48 +66,36 @@ def expired(versions: Sequence[Version], now: datetime) -> frozenset[int]:
     return frozenset(gone)
 
 
-def storage_class(version: Version, now: datetime) -> str:
+def kept_until(version: Version, newer: int, retention: Retention = RETENTION) -> Kept | None:
+    """When a version with so many newer ones is let go; None for one that is live, or a tombstone.
+
+    More versions may come: `at_most` holds while fewer than `kept_versions` are newer, `surely` whatever happens.
+    """
+    since = version.noncurrent_since
+    if since is None or version.tombstone:
+        return None
+    surely = since + retention.kept_always_days * _DAY
+    last = since + (retention.kept_at_most_days + 1) * _DAY
+    return Kept(surely, last if newer < retention.kept_versions else surely)
+
+
+def storage_class(version: Version, now: datetime, retention: Retention = RETENTION) -> str:
     """The class that the policy keeps a version in: STANDARD, NEARLINE or COLDLINE."""
     days = days_noncurrent(version, now)
-    if days is None or days < _NEARLINE_FROM:
+    if days is None or days < retention.nearline_from:
         return "STANDARD"
-    return "NEARLINE" if days < _COLDLINE_FROM else "COLDLINE"
+    return "NEARLINE" if days < retention.coldline_from else "COLDLINE"
 
 
 def days_noncurrent(version: Version, now: datetime) -> int | None:
     """Whole days since the version became noncurrent; None while it is live (and for a tombstone)."""
     if version.noncurrent_since is None:
         return None
-    return (now - version.noncurrent_since) // timedelta(days=1)
+    return (now - version.noncurrent_since) // _DAY
 
 
-def is_noise(version: Version) -> bool:
-    """Whether a browser hides this version unless asked: what programs leave behind while they save.
-
-    Folders of git and of checkpoints, editors' and databases' side files, lock markers, and the empty version
-    that a shell makes for a moment before it writes (`echo x > f` is two saves).
-    """
-    *folders, name = version.path.split("/")
-    if not _NOISE_FOLDERS.isdisjoint(folders):
-        return True
-    if name.startswith((".~", ".nfs")) or name.endswith(_NOISE_SUFFIXES):
-        return True
-    if version.tombstone:
-        return False
-    if name.endswith(".lock") and version.size <= _LOCK_MARKER_BYTES:
-        return True
-    if version.size > 0 or version.noncurrent_since is None:
-        return False
-    return timedelta(0) <= version.noncurrent_since - version.created < _SHORT_LIFE
-
-
-def is_noise_folder(name: str) -> bool:
-    """Whether everything in a folder of this name is noise."""
-    return name in _NOISE_FOLDERS
-
-
-def _is_kept(version: Version, newer: int, now: datetime) -> bool:
+def _is_kept(version: Version, newer: int, now: datetime, retention: Retention) -> bool:
     days = days_noncurrent(version, now)
-    if days is None or days < KEPT_ALWAYS_DAYS:
+    if days is None or days < retention.kept_always_days:
         return True
-    return newer < KEPT_VERSIONS and days <= KEPT_AT_MOST_DAYS
+    return newer < retention.kept_versions and days <= retention.kept_at_most_days

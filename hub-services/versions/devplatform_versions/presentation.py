@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from .model import Version
 from .naming import version_names
+from .policy import RETENTION, Kept
 
 _STEPS = ("B", "KB", "MB", "GB", "TB")
 _TEXT_LIMIT = 2**20
@@ -87,3 +88,22 @@ def preview_limit(kind: str) -> int:
 def display_time(moment: datetime) -> str:
     """A moment without a script to make it local: `2026-03-15 14:30 UTC`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def display_kept(kept: Kept) -> str:
+    """Until when a version is kept, on a page: `kept until 2027-03-16`."""
+    return f"kept until {_day(kept.at_most)}"
+
+
+def explain_kept(kept: Kept) -> str:
+    """The same in whole sentences."""
+    if kept.at_most == kept.surely:
+        return f"For {RETENTION.kept_always_days} days: {RETENTION.kept_versions} or more versions are newer."
+    return (
+        f"Surely until {_day(kept.surely)}; after that until {_day(kept.at_most)}, while fewer than "
+        f"{RETENTION.kept_versions} versions are newer."
+    )
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d")

@@ -70,8 +70,14 @@ class OidcProvider:
 
 
 @contextmanager
-def oidc_provider(folder: Path, hub_origin: str, access_token_seconds: int = 3600) -> Iterator[OidcProvider]:
-    """A provider that knows the hub at this origin; ended afterwards."""
+def oidc_provider(
+    folder: Path, hub_origin: str, access_token_seconds: int = 3600, *, path: str = "", keycloak_admin: str = ""
+) -> Iterator[OidcProvider]:
+    """A provider that knows the hub at this origin; ended afterwards.
+
+    With `keycloak_admin`, the address of a `KeycloakServer`, it has the endpoints of a realm of Keycloak at `path`,
+    and passes on what is asked of the Admin API.
+    """
     modules, node = installed(), tools.node()
     assert modules is not None
     assert node is not None
@@ -79,7 +85,8 @@ def oidc_provider(folder: Path, hub_origin: str, access_token_seconds: int = 360
     state = folder / "people.json"
     state.write_text(json.dumps({"people": {}, "faults": {}}), "utf-8")
     settings = {
-        "issuer": f"http://127.0.0.1:{port}",
+        "issuer": f"http://127.0.0.1:{port}{path}",
+        "admin": keycloak_admin,
         "port": port,
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,

@@ -167,7 +167,7 @@ def expired(
         " ORDER BY f.id LIMIT ?",
         (slug, last, limit),
     ).fetchall()
-    oldest_kept = micros(now - timedelta(days=policy.KEPT_ALWAYS_DAYS))
+    oldest_kept = micros(now - timedelta(days=policy.RETENTION.kept_always_days))
     found: list[tuple[int, list[int]]] = []
     for file, path in files:
         # Most files have nothing that old: the policy is asked only about those that have.

@@ -1,11 +1,26 @@
-"""`--set CLASS.TRAIT=VALUE`: any setting, from the command line."""
+"""Options that several commands take: `--data`, and `--set CLASS.TRAIT=VALUE` for any setting."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.errors import PublicError
+
+
+def data_option(says: str = "The folder that holds everything this platform knows.") -> Callable[[Any], Any]:
+    """`--data`, a path that may not be there."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        default=Path(".devplatform"),
+        envvar="DEVPLATFORM_DATA",
+        show_default=True,
+        help=says,
+    )
+
 
 settings_option = click.option(
     "--set",

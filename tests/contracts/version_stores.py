@@ -8,14 +8,15 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from devplatform_versions.lifecycle import bucket_lifecycle
 from yarl import URL
 
 from devplatform_versions.gcs.store import GCSVersionStore
+from devplatform_versions.lifecycle import bucket_lifecycle
 from devplatform_versions.local.store import LocalVersionStore
 from devplatform_versions.model import Origin, Unchanged, UploadGrant, UploadRequest, Version
 from devplatform_versions.ports import SIGNATURE_HEADER, PreconditionFailed, UploadMismatch, VersionStore
@@ -112,15 +113,16 @@ class LocalUnderTest(StoreUnderTest):
 
 
 class _ServersClock(MovableClock):
-    """Moves the bucket's clock along; that one never goes back."""
+    """The bucket's clock and the service's, which agree, as what is signed in another year is refused."""
 
     def __init__(self) -> None:
         super().__init__()
         self.server = Clock(START)
 
     def move(self, **by: float) -> datetime:
-        self.server.move(seconds=max(0.0, timedelta(**by).total_seconds()))
-        return super().move(**by)
+        seconds = max(0.0, timedelta(**by).total_seconds())
+        self.server.move(seconds=seconds)
+        return super().move(seconds=seconds)
 
 
 class _Identity:
@@ -174,7 +176,7 @@ class GcsUnderTest(StoreUnderTest):
     async def send(self, grant: UploadGrant, data: bytes, chunk: int = 65536) -> Version:
         assert self._http
         owner = grant.url.partition("/users/")[2].partition("/")[0]
-        async with self._http.put(URL(grant.url, encoded=True), data=data, headers=grant.headers) as answer:
+        async with self._http.put(URL(grant.url, encoded=True), data=BytesIO(data), headers=grant.headers) as answer:
             status, generation = answer.status, answer.headers.get("x-goog-generation", "0")
         if status == 412:
             return await self._repeated(owner, grant)

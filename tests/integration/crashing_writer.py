@@ -13,7 +13,8 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from devplatform_versions.local.store import LocalVersionStore, SystemClock
+from devplatform_versions.clock import SystemClock
+from devplatform_versions.local.store import LocalVersionStore
 from devplatform_versions.model import Unchanged, UploadRequest, Version
 from devplatform_versions.ports import SIGNATURE_HEADER
 

@@ -15,7 +15,8 @@ from devplatform_hub.servicekit.app import Route, ServiceApp
 from devplatform_hub.servicekit.identity import HubSignIn
 
 from . import api, pages, presentation, previews, transfer, wire
-from .local.store import LocalVersionStore, SystemClock
+from .clock import SystemClock
+from .local.store import LocalVersionStore
 from .ports import VersionStore
 from .retention import expire_forever
 from .service import VersionsService

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +94,7 @@ class GcsApi:
                 return answer
             token = {"rewriteToken": str(answer.body["rewriteToken"])}
 
-    async def read(self, name: str, generation: int, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, generation: int, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         """The bytes [start, end) of a generation. Raises `FileNotFoundError` when it is gone."""
         position = start
         for attempt in range(_READ_TRIES):

@@ -2,7 +2,7 @@
 
 A bucket's order is by key: `b`, `b-x`, `b/`. People's is by name, folders first: `b/`, `b`, `b-x`. A folder can so come
 any number of keys later than it is wanted. Those that belong onto a page and are still to come at its end can only be
-folders whose name is a beginning of the last key, followed there by something below a slash: few, and each is asked for.
+folders whose name is a beginning of the last key, followed there by something below a slash: few, each is asked for.
 """
 
 import asyncio

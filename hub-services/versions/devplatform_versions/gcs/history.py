@@ -4,8 +4,9 @@ https://cloud.google.com/storage/docs/json_api/v1/objects#resource. What we writ
 `devplatform-sha256`, `-author`, `-origin`, `-mtime` (microseconds), `-restored-from`, `-grant`, and on a generation
 that was deleted through us `-ended-by`, `-ended-origin`, `-ended-at`. Texts are percent-encoded, as headers carry them.
 
-A bucket has no tombstones: one is where a generation ended before the next began, or where none came. Its number is the
-moment in microseconds, as the numbers of generations are; nothing else has that number.
+A bucket has no tombstones: one is where a generation ended before the next began, or where none came. Its number is its
+moment in microseconds, as the numbers of generations are. Moments are told to the millisecond: the last microsecond of
+it is taken, so that a deletion comes after what was saved before it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ..model import Origin, Version
+from ..model import Origin, UploadRequest, Version
 
 FIELDS = "name,generation,metageneration,size,md5Hash,crc32c,timeCreated,timeDeleted,storageClass,metadata"
 """What is asked of a resource, and no more: listings are mostly the time that it takes to write and read them."""
@@ -24,6 +25,7 @@ _KEY = "devplatform-"
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SOON = timedelta(seconds=60)
+_REST_OF_IT = 999
 _GAP = timedelta(seconds=0.5)
 """Between the end of a generation and the next: below it one replaced the other, whose times need not agree exactly."""
 _ORIGINS = {origin.value: origin for origin in Origin}
@@ -63,6 +65,24 @@ def metadata_of(
     made |= {"restored-from": str(restored_from)} if restored_from is not None else {}
     made |= {"grant": grant} if grant else {}
     return {f"{_KEY}{name}": value for name, value in made.items()}
+
+
+def upload_headers(request: UploadRequest, author: str, standing: int, *, grant: str) -> dict[str, str]:
+    """What an upload is bound to: these bytes, this metadata, and `standing`, the generation that is live (0: none).
+
+    Also where the caller did not ask for that: a PUT whose answer was lost can be sent again, and makes no second
+    version.
+    """
+    metadata = metadata_of(
+        sha256=request.sha256, author=author, origin=request.origin, mtime=request.mtime, grant=grant
+    )
+    return {
+        "content-type": "application/octet-stream",
+        "x-goog-content-length-range": f"{request.size},{request.size}",
+        "x-goog-content-sha256": request.sha256,
+        "x-goog-if-generation-match": str(standing),
+        **{f"x-goog-meta-{name}": value for name, value in metadata.items()},
+    }
 
 
 def ended_metadata(ended: Ended) -> dict[str, str]:
@@ -128,7 +148,7 @@ def _tombstone(version: Version, owner: str, at: datetime, resource: Mapping[str
     is_ours = noted is not None and abs(moment_of(noted) - at) < _SOON
     return Version(
         path=version.path,
-        generation=max(micros(at), version.generation + 1),
+        generation=max(micros(at) + _REST_OF_IT, version.generation + 1),
         size=0,
         sha256="",
         created=at,

@@ -1,4 +1,4 @@
-"""V4 signed URLs: leave to do one thing to one object, for minutes, without any credential. Pure, but for the signature.
+"""V4 signed URLs: leave to do one thing to one object, for minutes, without any credential.
 
 https://cloud.google.com/storage/docs/authentication/canonical-requests. What must hold is signed as headers, which have
 to be sent as they were signed: the precondition, the size, the hash of the bytes, the metadata.

@@ -1,7 +1,6 @@
 """`GCSVersionStore`: the version store of a cluster, behind the ports of this package."""
 
 import heapq
-import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,24 +10,23 @@ from typing import Any as AnyType
 from traitlets import Any, Integer, TraitError, Unicode
 from traitlets.config import LoggingConfigurable
 
-from devplatform_hub.core.errors import PublicError
 from devplatform_hub.ports import Clock
 
+from ..announcements import SHA256, check_announcement
+from ..clock import SystemClock
 from ..listing_tokens import after, token_of
-from ..local.store import SystemClock
 from ..model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
 from ..ports import PreconditionFailed, StoreUnavailable, VersionNotFound
 from .api import ROOT, ApiSettings, GcsApi
 from .credentials import IAM_ROOT, GoogleIdentity
 from .folder import list_folder
-from .history import FIELDS, Ended, ended_metadata, history_of, metadata_of, version_of
+from .history import FIELDS, Ended, ended_metadata, history_of, metadata_of, upload_headers, version_of
 from .names import is_owner, object_of, path_of, prefix_of
 from .signing import SignedRequest, signed_url
 from .walks import Resource, Wanted, keys, pages
 
 _MOST_ON_A_PAGE = 5000
 _MOST = 2**62
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NEXT = "\x01"
 
 
@@ -150,28 +148,14 @@ class GCSVersionStore(LoggingConfigurable):
     # Adding.
 
     async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:
-        self._check(request)
+        check_announcement(request, self.max_file_bytes)
         live = await self._live(owner, request.path)
         standing = live.generation if live else 0
         if request.if_generation_match not in (None, standing):
             raise PreconditionFailed(request.path, live)
         if live is not None and (live.size, live.sha256) == (request.size, request.sha256):
             return Unchanged(live)
-        # Bound to what is live now in any case: a PUT whose answer was lost can be sent again without a second version.
-        headers = {
-            "content-type": "application/octet-stream",
-            "x-goog-content-length-range": f"{request.size},{request.size}",
-            "x-goog-content-sha256": request.sha256,
-            "x-goog-if-generation-match": str(standing),
-        }
-        metadata = metadata_of(
-            sha256=request.sha256,
-            author=author,
-            origin=request.origin,
-            mtime=request.mtime,
-            grant=secrets.token_urlsafe(12),
-        )
-        headers |= {f"x-goog-meta-{name}": value for name, value in metadata.items()}
+        headers = upload_headers(request, author, standing, grant=secrets.token_urlsafe(12))
         now: datetime = self.clock.now()
         signed = SignedRequest("PUT", self.bucket, object_of(owner, request.path), headers, self.grant_seconds, {})
         email = await self.identity.email()
@@ -184,7 +168,7 @@ class GCSVersionStore(LoggingConfigurable):
         old = await self.get_version(owner, path, generation)
         name, now = object_of(owner, path), self.clock.now()
         metadata = metadata_of(
-            sha256=old.sha256 if _SHA256.fullmatch(old.sha256) else "",
+            sha256=old.sha256 if SHA256.fullmatch(old.sha256) else "",
             author=author,
             origin=Origin.RESTORE,
             mtime=old.mtime,
@@ -260,7 +244,7 @@ class GCSVersionStore(LoggingConfigurable):
         return version_of(path, owner, resource) if resource is not None else None
 
     async def _condition(self, owner: str, path: str, match: int | None) -> str:
-        """What the write is bound to: what the caller saw, else what is there, so that a repetition cannot write twice."""
+        """What a write is bound to: what the caller saw, else what is there, so that no repetition writes twice."""
         if match is None:
             live = await self._live(owner, path)
             return str(live.generation if live else 0)
@@ -278,22 +262,6 @@ class GCSVersionStore(LoggingConfigurable):
             async for items, _ in listing:
                 found += [item for item in items if item["name"] == name]
         return history_of(path, owner, found)
-
-    def _check(self, request: UploadRequest) -> None:
-        """Refuse what cannot be meant: values come from a client."""
-        if not _SHA256.fullmatch(request.sha256) or request.size < 0:
-            raise PublicError(
-                "The size or SHA-256 of the file is not valid.",
-                code="upload-invalid",
-                hint="Send the size in bytes and the SHA-256 as 64 lower-case hexadecimal digits.",
-            )
-        if request.size > self.max_file_bytes:
-            raise PublicError(
-                f"The file has {request.size} bytes, and at most {self.max_file_bytes} are kept.",
-                code="file-too-large",
-                hint="Keep it outside the workspace, or ask an administrator for a larger limit.",
-                status=413,
-            )
 
 
 def _live_at(owner: str, path: str, generations: list[Resource], at: datetime | None) -> Version | None:

@@ -1,9 +1,8 @@
 """`LocalVersionStore`: the version store of one machine, behind the ports of this package."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -11,9 +10,10 @@ from typing import TypeVar
 from traitlets import Any, Integer, Unicode
 from traitlets.config import LoggingConfigurable
 
-from devplatform_hub.core.errors import PublicError
 from devplatform_hub.ports import Clock
 
+from ..announcements import check_announcement
+from ..clock import SystemClock
 from ..model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
 from ..ports import SIGNATURE_HEADER, PreconditionFailed, StoreUnavailable
 from . import changes, grants, queries
@@ -26,15 +26,6 @@ G = TypeVar("G", int, int | None)
 _MOST_ON_A_PAGE = 5000
 _EXPIRED_AT_ONCE = 200
 _MOST = 2**62  # above every time and size, and SQLite still holds it
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """The current time, UTC."""
-        return datetime.now(UTC)
 
 
 class LocalVersionStore(LoggingConfigurable):
@@ -115,7 +106,7 @@ class LocalVersionStore(LoggingConfigurable):
         )
 
     async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:
-        self._check(request)
+        check_announcement(request, self.max_file_bytes)
         now = self._now()
         live, newest = await self._open_engine.ask(queries.standing, owner, request.path, now)
         wanted = request.if_generation_match
@@ -200,22 +191,6 @@ class LocalVersionStore(LoggingConfigurable):
 
     def _micros(self) -> int:
         return micros(self._now())
-
-    def _check(self, request: UploadRequest) -> None:
-        """Refuse what cannot be meant: values come from a client."""
-        if not _SHA256.fullmatch(request.sha256) or request.size < 0:
-            raise PublicError(
-                "The size or SHA-256 of the file is not valid.",
-                code="upload-invalid",
-                hint="Send the size in bytes and the SHA-256 as 64 lower-case hexadecimal digits.",
-            )
-        if request.size > self.max_file_bytes:
-            raise PublicError(
-                f"The file has {request.size} bytes, and at most {self.max_file_bytes} are kept.",
-                code="file-too-large",
-                hint="Keep it outside the workspace, or ask an administrator for a larger limit.",
-                status=413,
-            )
 
 
 def _bounded(limit: int) -> int:

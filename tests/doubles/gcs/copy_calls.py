@@ -64,16 +64,16 @@ def compose(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     desk.allow(call, "storage.objects.create", bucket, name)
     given = call.json()
     sources = []
-    for entry in given.get("sourceObjects", []):
+    for entry in given.get("sourceObjects") or []:
         desk.allow(call, "storage.objects.get", bucket, entry["name"])
         generation = number({"generation": str(entry.get("generation") or 0)}, "generation")
-        wanted = entry.get("objectPreconditions", {}).get("ifGenerationMatch")
+        wanted = (entry.get("objectPreconditions") or {}).get("ifGenerationMatch")
         must = Preconditions(generation=None if wanted is None else int(wanted), of="Source")
         sources.append(Place(bucket, entry["name"], generation, must))
     to = Place(bucket, name, None, of_query(call.query))
     if bucket.live(name):
         desk.allow(call, "storage.objects.delete", bucket, name)
-    described = given.get("destination", {})
+    described = given.get("destination") or {}
     one = desk.store.compose(sources, to, details_of(described, bucket), class_of(described))
     return answer_object(call, bucket, name, one)
 
@@ -81,8 +81,7 @@ def compose(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
 def move(desk: Desk, call: Call, bucket_name: str, source_name: str, name: str) -> Answer:
     """objects.move."""
     bucket = desk.store.bucket(bucket_name)
-    source, to = _pair(desk, call, (bucket_name, source_name), (bucket_name, name))
-    desk.allow(call, "storage.objects.delete", bucket, source_name)
+    source, to = _pair(desk, call, (bucket_name, source_name), (bucket_name, name), "storage.objects.move")
     return answer_object(call, bucket, name, desk.store.move(source, to))
 
 
@@ -91,6 +90,8 @@ def restore(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     bucket = desk.store.bucket(bucket_name)
     desk.allow(call, "storage.objects.restore", bucket, name)
     desk.allow(call, "storage.objects.create", bucket, name)
+    if bucket.live(name):
+        desk.allow(call, "storage.objects.delete", bucket, name)
     generation = number(call.query, "generation")
     if generation is None:
         raise invalid("Required parameter: generation", "generation")
@@ -102,10 +103,12 @@ def _places(desk: Desk, call: Call, source_bucket: str, source: str, bucket: str
     return _pair(desk, call, (source_bucket, source), (bucket, name))
 
 
-def _pair(desk: Desk, call: Call, source: tuple[str, str], to: tuple[str, str]) -> tuple[Place, Place]:
-    """Both ends of a copy or a move, when the caller may read the one and write the other."""
+def _pair(
+    desk: Desk, call: Call, source: tuple[str, str], to: tuple[str, str], needed: str = "storage.objects.get"
+) -> tuple[Place, Place]:
+    """Both ends of a copy or a move, when the caller has what is needed for the one and may write the other."""
     origin, target = desk.store.bucket(source[0]), desk.store.bucket(to[0])
-    desk.allow(call, "storage.objects.get", origin, source[1])
+    desk.allow(call, needed, origin, source[1])
     desk.allow(call, "storage.objects.create", target, to[1])
     if target.live(to[1]):
         desk.allow(call, "storage.objects.delete", target, to[1])

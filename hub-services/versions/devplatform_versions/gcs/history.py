@@ -97,32 +97,31 @@ def ended_metadata(ended: Ended) -> dict[str, str]:
 
 def grant_of(resource: Mapping[str, Any]) -> str:
     """The grant that this generation was put by; "" for others."""
-    return _told(resource, "grant")
+    return _metadata(resource).get(f"{_KEY}grant", "")
 
 
 def version_of(path: str, owner: str, resource: Mapping[str, Any]) -> Version:
     """One generation as a version. Without our metadata the workspace itself is the bucket: its person saved it."""
-    mtime = _number(_told(resource, "mtime"))
-    deleted = resource.get("timeDeleted")
-    restored = _number(_told(resource, "restored-from"))
+    get, ended = _metadata(resource).get, resource.get("timeDeleted")
+    mtime = _number(get(f"{_KEY}mtime"))
     return Version(
         path=path,
         generation=int(resource["generation"]),
         size=int(resource.get("size", 0)),
-        sha256=_told(resource, "sha256") or f"md5:{resource.get('md5Hash', '')}",
+        sha256=get(f"{_KEY}sha256") or f"md5:{resource.get('md5Hash', '')}",
         created=_time(resource["timeCreated"]),
-        author=unquote(_told(resource, "author")) or owner,
-        origin=_ORIGINS.get(_told(resource, "origin"), Origin.MOUNT),
-        noncurrent_since=_time(deleted) if deleted else None,
-        mtime=moment_of(mtime) if mtime is not None else _mount_time(resource),
-        storage_class=str(resource.get("storageClass", "STANDARD")),
-        restored_from=restored,
+        author=unquote(get(f"{_KEY}author", "")) or owner,
+        origin=_ORIGINS.get(get(f"{_KEY}origin", ""), Origin.MOUNT),
+        noncurrent_since=_time(ended) if ended else None,
+        mtime=_mount_time(get("gcsfuse_mtime")) if mtime is None else moment_of(mtime),
+        storage_class=resource.get("storageClass", "STANDARD"),
+        restored_from=_number(get(f"{_KEY}restored-from")),
     )
 
 
 def history_of(path: str, owner: str, resources: Sequence[Mapping[str, Any]]) -> list[Version]:
     """Every version and tombstone of one object, newest first, of its generations in any order."""
-    ordered = sorted(resources, key=lambda resource: int(resource["generation"]))
+    ordered = sorted(resources, key=_generation) if len(resources) > 1 else resources
     found: list[Version] = []
     for index, resource in enumerate(ordered):
         version = version_of(path, owner, resource)
@@ -143,7 +142,8 @@ def by_object(resources: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, lis
 
 
 def _tombstone(version: Version, owner: str, at: datetime, resource: Mapping[str, Any]) -> Version:
-    noted = _number(_told(resource, "ended-at"))
+    get = _metadata(resource).get
+    noted = _number(get(f"{_KEY}ended-at"))
     # A note whose deletion failed stays on a generation that something else ended later.
     is_ours = noted is not None and abs(moment_of(noted) - at) < _SOON
     return Version(
@@ -152,37 +152,33 @@ def _tombstone(version: Version, owner: str, at: datetime, resource: Mapping[str
         size=0,
         sha256="",
         created=at,
-        author=unquote(_told(resource, "ended-by")) if is_ours else owner,
-        origin=_ORIGINS.get(_told(resource, "ended-origin"), Origin.MOUNT) if is_ours else Origin.MOUNT,
+        author=unquote(get(f"{_KEY}ended-by", "")) if is_ours else owner,
+        origin=_ORIGINS.get(get(f"{_KEY}ended-origin", ""), Origin.MOUNT) if is_ours else Origin.MOUNT,
         tombstone=True,
     )
 
 
-def _told(resource: Mapping[str, Any], name: str) -> str:
-    metadata = resource.get("metadata")
-    value = metadata.get(f"{_KEY}{name}", "") if isinstance(metadata, dict) else ""
-    return value if isinstance(value, str) else ""
+def _generation(resource: Mapping[str, Any]) -> int:
+    return int(resource["generation"])
 
 
-def _mount_time(resource: Mapping[str, Any]) -> datetime | None:
+def _metadata(resource: Mapping[str, Any]) -> Mapping[str, str]:
+    """The custom metadata; its values are texts, whoever wrote them."""
+    return resource.get("metadata") or {}
+
+
+def _mount_time(text: str | None) -> datetime | None:
     """gcsfuse's own note of when the file was changed; RFC 3339 with nanoseconds."""
-    metadata = resource.get("metadata")
-    text = metadata.get("gcsfuse_mtime") if isinstance(metadata, dict) else None
     try:
-        return _time(text) if isinstance(text, str) else None
-    except ValueError:
+        return _time(text) if text else None
+    except (ValueError, OverflowError):
         return None
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _time(text: str) -> datetime:
     """RFC 3339; what is finer than a microsecond is cut off."""
-    head, _, rest = text.partition(".")
-    if rest:
-        digits = rest.rstrip("Z").partition("+")[0].partition("-")[0]
-        zone = rest[len(digits) :]
-        text = f"{head}.{digits[:6].ljust(6, '0')}{zone}"
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+    return datetime.fromisoformat(text).astimezone(UTC)

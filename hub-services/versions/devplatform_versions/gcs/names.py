@@ -7,6 +7,8 @@ import re
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ROOT = "users/"
+_UNUSUAL = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\0\r\n]")
+"""An empty part, `.` or `..`, or a character that no path has (`core.workspace.parse_path`)."""
 
 
 def is_owner(owner: str) -> bool:
@@ -32,6 +34,5 @@ def object_of(owner: str, path: str) -> str:
 def path_of(owner: str, name: str) -> str | None:
     """The file of an object of this owner; None for what is no file: a folder's placeholder, an unusual name."""
     base = prefix_of(owner)
-    path = name.removeprefix(base) if name.startswith(base) else ""
-    parts = path.split("/")
-    return path if path and all(part not in ("", ".", "..") for part in parts) else None
+    path = name[len(base) :] if name.startswith(base) else ""
+    return path if path and not _UNUSUAL.search(path) else None

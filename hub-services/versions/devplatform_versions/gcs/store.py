@@ -21,6 +21,7 @@ from .api import ROOT, ApiSettings, GcsApi
 from .credentials import IAM_ROOT, GoogleIdentity
 from .folder import list_folder
 from .history import FIELDS, Ended, ended_metadata, history_of, metadata_of, upload_headers, version_of
+from .moments import snapshot
 from .names import is_owner, object_of, path_of, prefix_of
 from .signing import SignedRequest, signed_url
 from .walks import Resource, Wanted, keys, pages
@@ -112,21 +113,9 @@ class GCSVersionStore(LoggingConfigurable):
     async def snapshot(
         self, owner: str, folder: str, at: datetime | None = None, *, token: str | None = None, limit: int = 1000
     ) -> Page[Version]:
-        (last,) = after("snapshot", token, (str,)) or ("",)
         if not is_owner(owner):
             return Page(())
-        start = f"{prefix_of(owner)}{last}{_NEXT}" if last else ""
-        wanted = Wanted(prefix_of(owner, folder), start=start, versions=at is not None)
-        limit, found = _bounded(limit), list[Version]()
-        async with aclosing(keys(self._open, wanted)) as walk:
-            async for name, generations in walk:
-                path = path_of(owner, name)
-                version = _live_at(owner, path, generations, at) if path else None
-                if version is not None:
-                    found.append(version)
-                if len(found) > limit:
-                    break
-        return _page(found, limit, lambda version: token_of("snapshot", version.path))
+        return await snapshot(self._open, owner, folder, at, token=token, limit=_bounded(limit))
 
     async def changes(self, owner: str, since: int, *, limit: int = 1000) -> tuple[Change, ...]:
         if not is_owner(owner):
@@ -259,21 +248,9 @@ class GCSVersionStore(LoggingConfigurable):
         found: list[Resource] = []
         wanted = Wanted(name, end=f"{name}{_NEXT}", versions=True)
         async with aclosing(pages(self._open, wanted)) as listing:
-            async for items, _ in listing:
+            async for items, _, _ in listing:
                 found += [item for item in items if item["name"] == name]
         return history_of(path, owner, found)
-
-
-def _live_at(owner: str, path: str, generations: list[Resource], at: datetime | None) -> Version | None:
-    """What was live then; of a listing of live generations alone, that one."""
-    for version in history_of(path, owner, generations):
-        if version.tombstone:
-            continue
-        if at is None:
-            return version if version.live else None
-        if version.created <= at and (version.noncurrent_since is None or version.noncurrent_since > at):
-            return version
-    return None
 
 
 def _page(items: list[Version], limit: int, token: AnyType) -> Page[Version]:

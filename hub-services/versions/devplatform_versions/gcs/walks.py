@@ -12,7 +12,6 @@ from .api import GcsApi
 from .history import FIELDS
 
 Resource = Mapping[str, Any]
-_PAGE = "5000"
 _NOTHING_MORE = "nextPageToken"
 
 
@@ -30,11 +29,13 @@ class Wanted:
     versions: bool = False
     folders: bool = False
     only_folders: bool = False
+    at_once: int = 5000
+    """The most on a page: Cloud Storage may give fewer."""
 
     def query(self) -> dict[str, str]:
         """As the API takes it."""
         items = "" if self.only_folders else f",items({FIELDS})"
-        query = {"prefix": self.prefix, "maxResults": _PAGE, "projection": "noAcl"}
+        query = {"prefix": self.prefix, "maxResults": str(self.at_once), "projection": "noAcl"}
         query["fields"] = f"{_NOTHING_MORE}{items}{',prefixes' if self.folders else ''}"
         query |= {"startOffset": self.start} if self.start else {}
         query |= {"endOffset": self.end} if self.end else {}
@@ -43,13 +44,13 @@ class Wanted:
         return query
 
 
-async def pages(api: GcsApi, wanted: Wanted) -> AsyncGenerator[tuple[list[Resource], list[str]], None]:
-    """Generations and prefixes, a page of them at a time."""
+async def pages(api: GcsApi, wanted: Wanted) -> AsyncGenerator[tuple[list[Resource], list[str], bool], None]:
+    """Generations and prefixes, a page of them at a time, and whether there are more pages."""
     query, token = wanted.query(), ""
     while True:
         page = await api.page(**query, **({"pageToken": token} if token else {}))
-        yield page.get("items", []), page.get("prefixes", [])
         token = page.get("nextPageToken", "")
+        yield page.get("items", []), page.get("prefixes", []), bool(token)
         if not token:
             return
 
@@ -57,7 +58,7 @@ async def pages(api: GcsApi, wanted: Wanted) -> AsyncGenerator[tuple[list[Resour
 async def keys(api: GcsApi, wanted: Wanted) -> AsyncGenerator[tuple[str, list[Resource]], None]:
     """In the bucket's order: each object with its generations, each prefix with none."""
     held: tuple[str, list[Resource]] | None = None  # its further generations may be on the next page
-    async for items, prefixes in pages(api, wanted):
+    async for items, prefixes, _ in pages(api, wanted):
         found: dict[str, list[Resource]] = {prefix: [] for prefix in prefixes}
         for item in items:
             found.setdefault(str(item["name"]), []).append(item)

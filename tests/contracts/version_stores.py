@@ -6,7 +6,7 @@ A new implementation adds a class with these methods and its name to `KINDS`.
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ from devplatform_versions.local.store import LocalVersionStore
 from devplatform_versions.model import Origin, Unchanged, UploadGrant, UploadRequest, Version
 from devplatform_versions.ports import SIGNATURE_HEADER, PreconditionFailed, UploadMismatch, VersionStore
 from tests.doubles.gcs import Clock, GcsServer
+from tests.doubles.gcs.store import Place
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -156,16 +157,31 @@ class GcsUnderTest(StoreUnderTest):
         self._http: aiohttp.ClientSession | None = None
         self._swept: Counter[str] = Counter()
 
-    async def open(self) -> None:
+    async def open(self, **settings: Any) -> None:
         if self._http is None:
             await self.server.start()
             self.server.make_bucket(self.BUCKET, lifecycle=bucket_lifecycle())
             self._http = aiohttp.ClientSession(requote_redirect_url=False)
         self.gcs = GCSVersionStore(
-            bucket=self.BUCKET, api_root=self.server.url, identity=_Identity(self.server), clock=self.clock
+            bucket=self.BUCKET, api_root=self.server.url, identity=_Identity(self.server), clock=self.clock, **settings
         )
         self.store = self.gcs
         await self.store.open()
+
+    async def reopen(self, **settings: Any) -> None:
+        await self.store.close()
+        await self.open(**settings)
+
+    def save_behind(self, name: str, data: bytes) -> None:
+        """Somebody else puts an object, past the store."""
+        place = Place(self.server.store.bucket(self.BUCKET), name)
+        self.server.store.write(place, data, {"contentType": "text/plain"}, None)
+
+    async def raw(self, method: str, url: str, headers: Mapping[str, str], data: bytes) -> int:
+        """The status of one request that anybody could send."""
+        assert self._http
+        async with self._http.request(method, URL(url, encoded=True), data=data, headers=headers) as answer:
+            return answer.status
 
     async def shut(self) -> None:
         await super().shut()

@@ -5,6 +5,8 @@
 
 import re
 
+from devplatform_hub.core.workspace import STATE_FOLDER, VERSIONS_FOLDER
+
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ROOT = "users/"
 _UNUSUAL = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\0\r\n]")
@@ -32,7 +34,9 @@ def object_of(owner: str, path: str) -> str:
 
 
 def path_of(owner: str, name: str) -> str | None:
-    """The file of an object of this owner; None for what is no file: a folder's placeholder, an unusual name."""
+    """The file of an object of this owner; None for what is none: a placeholder, an unusual name, our own folders."""
     base = prefix_of(owner)
     path = name[len(base) :] if name.startswith(base) else ""
-    return path if path and not _UNUSUAL.search(path) else None
+    if not path or _UNUSUAL.search(path) or path.partition("/")[0] in (STATE_FOLDER, VERSIONS_FOLDER):
+        return None
+    return path

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any as AnyType
 
-from traitlets import Any, Integer, TraitError, Unicode
+from traitlets import Any, Float, Integer, TraitError, Unicode
 from traitlets.config import LoggingConfigurable
 
 from devplatform_hub.ports import Clock
@@ -20,7 +20,7 @@ from ..ports import PreconditionFailed, StoreUnavailable, VersionNotFound
 from .api import ROOT, ApiSettings, GcsApi
 from .credentials import IAM_ROOT, GoogleIdentity
 from .folder import list_folder
-from .history import FIELDS, Ended, ended_metadata, history_of, metadata_of, upload_headers, version_of
+from .history import FIELDS, Ended, ended_metadata, grant_of, history_of, metadata_of, upload_headers, version_of
 from .moments import snapshot
 from .names import is_owner, object_of, path_of, prefix_of
 from .signing import SignedRequest, signed_url
@@ -43,6 +43,8 @@ class GCSVersionStore(LoggingConfigurable):
     grant_seconds = Integer(
         900, min=1, max=604_800, help="How long a granted upload may be begun, in seconds. A log may hold its URL."
     ).tag(config=True)
+    timeout = Float(20, min=0.1, help="Seconds that one call to Cloud Storage may take.").tag(config=True)
+    patience = Float(45, min=0.1, help="Seconds after which a call with all its tries is given up.").tag(config=True)
     max_file_bytes = Integer(5 * 2**30, min=1, help="The largest file that is kept, in bytes.").tag(config=True)
     clock = Any(help="Tells the time; tests choose it.")
     identity = Any(help="Gives tokens and signatures; tests choose it.")
@@ -60,7 +62,9 @@ class GCSVersionStore(LoggingConfigurable):
         if not self.bucket:
             raise TraitError("GCSVersionStore.bucket is needed: the bucket that keeps versions.")
         if self._api is None:
-            self._api = GcsApi(ApiSettings(self.bucket, self.api_root.rstrip("/")), self.identity.token)
+            root = self.api_root.rstrip("/")
+            settings = ApiSettings(self.bucket, root, timeout=self.timeout, patience=self.patience)
+            self._api = GcsApi(settings, self.identity.token)
 
     async def close(self) -> None:
         """End the connections."""
@@ -162,6 +166,7 @@ class GCSVersionStore(LoggingConfigurable):
             origin=Origin.RESTORE,
             mtime=old.mtime,
             restored_from=generation,
+            grant=(mark := secrets.token_urlsafe(12)),
         )
         # gcsfuse shows this as the time of the file: with the old one, editors and make would see no change.
         metadata["gcsfuse_mtime"] = now.isoformat().replace("+00:00", "Z")
@@ -176,7 +181,11 @@ class GCSVersionStore(LoggingConfigurable):
             fields=f"done,rewriteToken,resource({FIELDS})",
         )
         if answer.status == 412:
-            raise PreconditionFailed(path, await self._live(owner, path))
+            there = await self._resource(owner, path, None)
+            live = version_of(path, owner, there) if there else None
+            if there and live and grant_of(there) == mark:  # done by a call whose answer was lost
+                return live
+            raise PreconditionFailed(path, live)
         if answer.status != 200:
             raise VersionNotFound(f"Version {generation} of {path}")
         return version_of(path, owner, answer.body["resource"])
@@ -198,11 +207,14 @@ class GCSVersionStore(LoggingConfigurable):
         name, match = object_of(owner, path), str(live.generation)
         note = ended_metadata(Ended(author, origin, self.clock.now()))
         noted = await self._open.patch(name, {"metadata": note}, ifGenerationMatch=match, fields="generation")
-        gone = await self._open.delete(name, ifGenerationMatch=match) if noted.status == 200 else noted
-        if gone.status not in (200, 204):
-            raise PreconditionFailed(path, await self._live(owner, path))
+        if noted.status == 200:
+            await self._open.delete(name, ifGenerationMatch=match)
+        # Not by that answer: a call whose answer was lost has deleted it, and is refused when it is repeated.
         history = await self._history(owner, path)
-        return next((version for version in history if version.tombstone), None)
+        place = next((at for at, version in enumerate(history) if version.generation == live.generation), 0)
+        if place == 0 or not history[place - 1].tombstone:
+            raise PreconditionFailed(path, next((version for version in history if version.live), None))
+        return history[place - 1]
 
     async def expire(self, owner: str, now: datetime) -> int:  # noqa: ARG002
         """Nothing: the bucket's lifecycle does it."""

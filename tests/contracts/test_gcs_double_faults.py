@@ -14,7 +14,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from tests.doubles.gcs import GcsFault, busy
 
-from .gcs_kit import BUCKET, Gcs, names, path_of
+from .gcs_kit import BUCKET, Gcs, names, path_of, reason
 
 QUICK = DEFAULT_RETRY.with_delay(initial=0.01, maximum=0.01).with_timeout(5)
 
@@ -128,6 +128,20 @@ def test_one_slow_call(gcs: Gcs) -> None:
     slow.join()
 
 
+def test_one_change_a_second(gcs: Gcs) -> None:
+    """The documented rate of one name, where a test wants it: 429, and nothing changed."""
+    gcs.server.store.limits_rate = True
+    [made] = gcs.save("f", "x")
+    path, asked = f"/b/{BUCKET}/o", {"uploadType": "media", "name": "f"}
+    again = gcs.call("POST", path, root="/upload/storage/v1", params=asked, data="y")
+    assert reason(again) == (429, "rateLimitExceeded")
+    assert gcs.call("DELETE", path_of("f")).status_code == 429
+    assert gcs.state() == [("f", made, 1, True)]
+    gcs.server.clock.move(seconds=1)
+    assert gcs.call("DELETE", path_of("f")).status_code == 204
+    gcs.save("g", "x")
+
+
 def test_the_log_tells_all(gcs: Gcs) -> None:
     """Method, line, objects, status; calls of a batch one by one."""
     gcs.save("a", "x")
@@ -152,7 +166,6 @@ def test_addresses_of_nothing(gcs: Gcs, path: str) -> None:
 
 
 BODIES = [
-    b"",
     b"{",
     b"[]",
     b"\xff",

@@ -218,3 +218,18 @@ def test_a_key_file_brings_tokens(gcs: Gcs) -> None:
     assert client.bucket(BUCKET).blob("users/alice/f").download_as_text() == "two"
     assert gcs.server.log.calls[-1].member == _ACCOUNT.member
     client.close()
+
+
+@pytest.mark.parametrize("sign", ["key"], indirect=True)
+def test_pages_of_an_origin_may_fetch_it(gcs: Gcs, sign: Sign) -> None:
+    """A signed URL answers a page as the bucket's cross-origin rules say; other pages see no permission."""
+    rule = {"origin": ["https://hub.example"], "method": ["GET"], "responseHeader": ["Range"], "maxAgeSeconds": 60}
+    gcs.held.config["cors"] = [rule]
+    url = sign("users/alice/f", "GET")
+    for origin, allowed in (("https://hub.example", "https://hub.example"), ("https://evil.example", None)):
+        answer = gcs.http.get(url, headers={"Origin": origin}, timeout=10)
+        assert (answer.text, answer.headers.get("Access-Control-Allow-Origin")) == ("two", allowed)
+        asked = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "Range, X"}
+        said = gcs.http.options(url, headers=asked, timeout=10).headers
+        assert said.get("Access-Control-Allow-Origin") == allowed
+        assert said.get("Access-Control-Allow-Headers") == (allowed and "Range")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote
 
+from . import shapes
 from .errors import ApiError, invalid
 from .fields import Mask, applied, parsed
 
@@ -45,7 +46,7 @@ class Call:
     @property
     def form(self) -> dict[str, str]:
         """The body of an HTML form."""
-        return query_of(self.body.decode())
+        return query_of(self.body.decode(errors="replace"))
 
     def flag(self, name: str) -> bool:
         """A boolean parameter; google-cloud-storage writes True, others true."""
@@ -76,6 +77,7 @@ def json_object(text: bytes) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise ApiError(400, "parseError", "Parse Error")
+    shapes.check(value)
     return value
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from . import batch, bucket_calls, copy_calls, object_calls, side_calls, upload_calls, xml_calls
+from . import batch, bucket_calls, copy_calls, cors, object_calls, side_calls, upload_calls, xml_calls
 from .calls import Answer, Call, Route, Routes, refusal
 from .desk import Desk
 from .errors import ApiError, not_found
@@ -44,6 +44,8 @@ class Dispatch:
             answer = self._do(call, *found)
         except ApiError as error:
             answer = refusal(error, is_xml)
+        if is_xml and found is not None and "Origin" in call.headers and found[1][0] in self.desk.store.buckets:
+            answer.headers |= cors.headers(self.desk.store.buckets[found[1][0]], call)
         entry.member, entry.touched, entry.status = call.member, tuple(call.touched), answer.status
         return answer
 

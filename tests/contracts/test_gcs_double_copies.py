@@ -1,10 +1,11 @@
 """The double of Cloud Storage, judged by Google's own client: copies, rewrites, moves, patches, holds, batches."""
 
 import datetime
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from google.api_core.exceptions import NotFound, PreconditionFailed
+from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
 from google.cloud.storage import Blob
 
 from .gcs_kit import BUCKET, Gcs, names
@@ -100,6 +101,9 @@ def test_holds(gcs: Gcs) -> None:
         lambda: gcs.bucket.delete_blob("f"),
         lambda: gcs.save("f", "y"),
         lambda: gcs.bucket.rename_blob(blob, "g"),
+        lambda: gcs.bucket.move_blob(blob, "h"),
+        lambda: gcs.bucket.copy_blob(gcs.bucket.blob("g"), gcs.bucket, "f"),
+        lambda: gcs.bucket.blob("f", chunk_size=256 * 1024).upload_from_file(io.BytesIO(b"x")),
     ):
         with pytest.raises(Exception, match="under active Temporary hold"):
             change()
@@ -142,6 +146,8 @@ def test_compose(gcs: Gcs) -> None:
         to.compose([gcs.bucket.blob("a")], if_generation_match=0)
     with pytest.raises(NotFound):
         to.compose([gcs.bucket.blob("none")])
+    with pytest.raises(BadRequest, match="between 1 and 32"):
+        to.compose([gcs.bucket.blob("b")] * 33)
 
 
 def test_a_move_is_one_step(gcs: Gcs) -> None:
@@ -152,6 +158,8 @@ def test_a_move_is_one_step(gcs: Gcs) -> None:
         ("f", made[0], False),
         ("g", moved.generation, True),
     ]
+    with pytest.raises(BadRequest, match="must be different"):
+        gcs.bucket.move_blob(gcs.bucket.blob("g"), "g")
     gcs.server.store.move_keeps_source = False
     gcs.bucket.move_blob(gcs.bucket.blob("g"), "h")
     assert names(gcs.versions("g")) == []

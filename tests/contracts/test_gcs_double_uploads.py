@@ -37,6 +37,15 @@ def put(gcs: Gcs, address: str, body: bytes, span: str, **headers: str) -> Respo
     return gcs.http.put(address, data=body, headers={"Content-Range": span, **headers}, timeout=10)
 
 
+def break_off(address: str, method: str, body: bytes, *headers: str) -> None:
+    """Send the head of a request and a quantum and a bit of its body, then be gone."""
+    host, _, path = address.removeprefix("http://").partition("/")
+    name, port = host.split(":")
+    lines = [f"{method} /{path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", *headers, "", ""]
+    with socket.create_connection((name, int(port))) as connection:
+        connection.sendall("\r\n".join(lines).encode() + body[: QUANTUM + 1000])
+
+
 @pytest.mark.parametrize("kind", ["md5", "crc32c"])
 @pytest.mark.parametrize("resumable", [False, True])
 def test_the_client_and_the_double_agree_on_sums(gcs: Gcs, kind: str, resumable: bool) -> None:
@@ -100,6 +109,7 @@ CHUNKS = [
     ("not a multiple", b"x" * 1000, "bytes 0-999/*", 400),
     ("a gap", b"x" * QUANTUM, f"bytes {QUANTUM}-{2 * QUANTUM - 1}/*", 400),
     ("not as long", b"x" * 10, "bytes 0-19/20", 400),
+    ("more than all", b"x" * 10, "bytes 0-9/5", 400),
     ("no range", b"x" * 10, "bits 0-9", 400),
     ("empty", b"", "bytes */0", 200),
     ("one byte", b"x", "bytes 0-0/1", 200),
@@ -144,12 +154,7 @@ def test_sessions_end(gcs: Gcs) -> None:
 def test_what_broke_off_is_resumed(gcs: Gcs) -> None:
     """The connection ends in a chunk: whole quanta of it are there, and the rest can follow."""
     address, body = begin(gcs), bytes(range(256)) * 4096
-    host, _, path = address.removeprefix("http://").partition("/")
-    name, port = host.split(":")
-    with socket.create_connection((name, int(port))) as connection:
-        head = f"PUT /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n"
-        connection.sendall(f"{head}Content-Range: bytes 0-{len(body) - 1}/{len(body)}\r\n\r\n".encode())
-        connection.sendall(body[: QUANTUM + 1000])
+    break_off(address, "PUT", body, f"Content-Range: bytes 0-{len(body) - 1}/{len(body)}")
     have = 0
     for _ in range(100):
         answer = put(gcs, address, b"", f"bytes */{len(body)}")
@@ -159,6 +164,19 @@ def test_what_broke_off_is_resumed(gcs: Gcs) -> None:
     assert have == QUANTUM
     done = put(gcs, address, body[have:], f"bytes {have}-{len(body) - 1}/{len(body)}")
     assert (done.status_code, gcs.bucket.blob("f").download_as_bytes() == body) == (200, True)
+
+
+def test_half_an_upload_is_none(gcs: Gcs) -> None:
+    """Where it is not resumable, nothing is there, and the log says that it came to nothing."""
+    body = b"x" * 1_000_000
+    break_off(f"{gcs.server.url}{UPLOAD}/b/{BUCKET}/o?uploadType=media&name=f", "POST", body)
+    break_off(f"{gcs.server.url}/{BUCKET}/f", "PUT", body)
+    for _ in range(1000):
+        if len(gcs.server.log.calls) == 2:
+            break
+        assert gcs.http.get(f"{gcs.server.url}/-/ledger", timeout=5).ok
+    assert [one.status for one in gcs.server.log.calls] == [503, 503]
+    assert gcs.state() == []
 
 
 def test_the_client_goes_on_after_503_in_a_chunk(gcs: Gcs) -> None:

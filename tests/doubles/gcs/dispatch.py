@@ -53,6 +53,9 @@ class Dispatch:
         self.desk.store.ledger.count(route.name, route.price)
         if route is _BATCH:
             return batch.run(call, self.answer)
+        if not call.whole and route.handler is not upload_calls.send:
+            # Only a resumable upload makes something of half a body.
+            raise ApiError(503, "backendError", "The connection ended.")
         return route.handler(self.desk, call, *names)
 
     def _member(self, call: Call) -> str | None:

@@ -80,7 +80,7 @@ def check(rules: Any) -> None:
         for name, value in condition.items():
             if name not in _CONDITIONS:
                 raise invalid(f"Unknown lifecycle condition: {name}", "lifecycle")
-            if name == "matchesPrefix" or name.startswith("matches"):
+            if name.startswith("matches"):
                 if not isinstance(value, list) or not value:
                     raise invalid(f"{name} must be a list with an entry.", "lifecycle")
             elif name.startswith(("days", "age", "num")) and (type(value) is not int or value < 0):

@@ -155,8 +155,7 @@ class Store:
         found = next((s for s in bucket.soft.get(name, ()) if s.generation.number == place.generation), None)
         if found is None:
             raise not_found(f"No such soft-deleted object: {bucket.name}/{name}")
-        origin = found.generation
-        return self._put(replace(place, generation=None), replace(origin, storage_class=origin.storage_class))
+        return self._put(place, replace(found.generation))
 
     def remove(self, bucket: Bucket, name: str, generation: Generation, now: int) -> None:
         """It leaves the bucket, into soft deletion where that is on."""

@@ -136,6 +136,7 @@ def _session(desk: Desk, call: Call) -> Upload:
     upload = desk.uploads.get(call.query.get("upload_id", ""))
     if upload is None:
         raise not_found("The upload session does not exist.", "NoSuchUpload")
+    call.touched.append(f"{upload.to.bucket.name}/{upload.to.name}")
     if upload.cancelled:
         raise ApiError(499, "invalid", "The upload was cancelled.")
     if desk.store.clock.now() > upload.begun + LIFETIME:
@@ -165,7 +166,11 @@ def _append(call: Call, upload: Upload, first: int, last: int) -> None:
         raise ApiError(503, "backendError", "The connection ended.")
     if last - first + 1 != len(call.body):
         raise invalid("The body is not as long as the Content-Range header says.")
-    is_last = upload.total is not None and last + 1 >= upload.total
+    is_last = last + 1 == upload.total
+    if upload.total is not None and last + 1 > upload.total:
+        raise invalid(
+            f"Invalid request. The upload has {upload.total} byte(s), and the Content-Range header says more."
+        )
     if not is_last and len(call.body) % QUANTUM:
         raise invalid(f"Invalid request. The number of bytes uploaded is required to be a multiple of {QUANTUM}.")
     upload.received += call.body[have - first :]

@@ -23,7 +23,7 @@ MINUTES = datetime.timedelta(minutes=5)
 _ACCOUNT = Account(SIGNER)
 
 
-class Keyless(credentials.Credentials, credentials.Signing):  # type: ignore[misc]
+class Keyless(credentials.Credentials, credentials.Signing):
     """Signs by IAM Credentials' signBlob with somebody's token, as a pod with Workload Identity does."""
 
     def __init__(self, server: GcsServer, token: str) -> None:

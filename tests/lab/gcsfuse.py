@@ -18,7 +18,7 @@ def mounted(url: str, bucket: str, folder: Path, *options: str, name: str = "mou
     """
     place = folder / name
     place.mkdir()
-    command = [
+    command: list[str | Path] = [
         build.path("gcsfuse"),
         "--foreground",
         f"--custom-endpoint={url}/storage/v1/",

@@ -23,18 +23,18 @@ Faithful, and judged by google-cloud-storage, gcsfuse and a model (tests/contrac
   deletion, field masks that refuse what there is not, page tokens that survive changes and names with many versions;
 * uploads by media, multipart and resumable (status, chunks, broken chunks, cancelling, a week's life, Go's 308), sums;
 * copy, rewrite with tokens, compose, move, patch, update, batch; names that Cloud Storage refuses;
-* the XML API's objects; V4 signed URLs with real RSA keys, signBlob, JWT grants, cross-origin rules;
+* the XML API's objects and multipart uploads (those of Google's transfer manager), cross-origin rules, V4 signed URLs
+  with real RSA keys, signBlob, JWT grants;
 * IAM policies with conditions on prefixes, of names and of listings; public access prevention;
 * lifecycle: every condition, AND within a rule, Delete before classes, the coldest class, holds, minimum durations.
 
 Simplified:
 
-* no gRPC, XML listings or XML multipart uploads, ACLs, HMAC keys, customer-supplied encryption keys, Autoclass,
-  retention policies and locks, object contexts, decompression of gzip; folders and managed folders are only kept (their
-  policies count for nothing); notifications are never delivered; deleted buckets are gone;
+* no gRPC, XML listings, ACLs, HMAC keys, customer-supplied encryption keys, Autoclass, retention policies and locks,
+  object contexts, decompression of gzip; folders and managed folders are only kept, without policies; notifications
+  are never delivered; deleted buckets are gone; buckets, folders and notifications are listed in one page;
 * one location: rewrites are done at once unless `rewrite_chunk` is set; everything is strongly consistent, in memory;
 * lifecycle is applied when asked, at one moment; soft-deleted versions cost no minimum duration after their removal;
-* a bucket has no more than one page of buckets, folders and notifications around it;
 * rights are those of the roles in iam.py; legacy roles grant nothing but what is named there.
 
 Our reading, where documentation is silent, to be checked on a real bucket: deletion with `generation=0` archives; a

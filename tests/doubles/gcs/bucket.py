@@ -1,7 +1,7 @@
 """One bucket: its settings, and what it holds, in the order of names and then of generations."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,17 @@ class SoftDeleted:
     until: int
 
 
+@dataclass(slots=True, eq=False)
+class Multipart:
+    """A multipart upload of the XML API that is under way; `parts` by number."""
+
+    name: str
+    details: Mapping[str, Any]
+    storage_class: str | None
+    begun: int
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class Bucket:
     """`config` is the bucket's resource as the JSON API shows it, without what is computed."""
@@ -31,6 +42,7 @@ class Bucket:
     notifications: dict[str, dict[str, Any]] = field(default_factory=dict)
     folders: dict[str, dict[str, Any]] = field(default_factory=dict)
     managed_folders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    multiparts: dict[str, Multipart] = field(default_factory=dict)
     versions: dict[str, list[Generation]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     soft: dict[str, list[SoftDeleted]] = field(default_factory=dict)

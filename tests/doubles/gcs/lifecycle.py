@@ -19,7 +19,7 @@ ACTIONS = ("Delete", "SetStorageClass", "AbortIncompleteMultipartUpload")
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a rule did; `action` is "archived", "deleted" or the new storage class."""
+    """What a rule did; `action` is "archived", "deleted", "aborted" or the new storage class."""
 
     name: str
     generation: int
@@ -96,7 +96,7 @@ def apply(store: Store, bucket: Bucket) -> list[Applied]:
     now = store.clock.now()
     bucket.expire(now)
     rules = bucket.config.get("lifecycle", {}).get("rule", [])
-    done: list[Applied] = []
+    done = _abort(bucket, rules, now)
     for name in list(bucket.names) if rules else []:
         versions = bucket.versions[name]
         # All is decided before anything is done: a deletion would change what "newer" means.
@@ -105,6 +105,21 @@ def apply(store: Store, bucket: Bucket) -> list[Applied]:
             if action:
                 done += _do(store, bucket, case, action)
     return done
+
+
+def _abort(bucket: Bucket, rules: list[dict[str, Any]], now: int) -> list[Applied]:
+    """End the multipart uploads that a rule says are too old."""
+    found = []
+    for key, upload in list(bucket.multiparts.items()):
+        for rule in rules:
+            condition = rule["condition"]
+            is_meant = upload.name.startswith(tuple(condition.get("matchesPrefix", [""])))
+            is_old = _since(upload.begun, condition.get("age", 0), now)
+            if rule["action"]["type"] == "AbortIncompleteMultipartUpload" and is_meant and is_old:
+                found.append(Applied(upload.name, 0, "aborted"))
+                del bucket.multiparts[key]
+                break
+    return found
 
 
 def _action(case: _Case, rules: list[dict[str, Any]]) -> str:

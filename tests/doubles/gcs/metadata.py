@@ -64,13 +64,18 @@ def check_sums(body: bytes, declared: Mapping[str, str]) -> None:
     wanted = {name: declared[name] for name in ("md5Hash", "crc32c") if declared.get(name)}
     if not wanted:
         return
-    crc, md5 = hashes(body)
-    real = {"md5Hash": b64encode(md5).decode(), "crc32c": b64encode(crc.to_bytes(4, "big")).decode()}
+    real = sums_of_body(body)
     for name, text in wanted.items():
         if text != real[name]:
             kind = "MD5 hash" if name == "md5Hash" else "CRC32C"
             message = f'Provided {kind} "{text}" doesn\'t match calculated {kind} "{real[name]}".'
             raise ApiError(400, "invalid", message, "BadDigest" if name == "md5Hash" else "CrcMismatch")
+
+
+def sums_of_body(body: bytes) -> dict[str, str]:
+    """The sums that content has, in Base64."""
+    crc, md5 = hashes(body)
+    return {"md5Hash": b64encode(md5).decode(), "crc32c": b64encode(crc.to_bytes(4, "big")).decode()}
 
 
 def sums_of_header(header: str) -> dict[str, str]:

@@ -117,10 +117,14 @@ class Store:
         """A new generation of the sources' content, one after another; it has no MD5."""
         if not 1 <= len(sources) <= MOST_SOURCES:
             raise invalid(f"The number of source components must be between 1 and {MOST_SOURCES}.")
-        check_name(to.name)
         parts = [self.get(source) for source in sources]
-        body = b"".join(part.content() for part in parts)
         count = sum(int(part.details.get("componentCount", 1)) for part in parts)
+        return self.join(to, [part.content() for part in parts], {**details, "componentCount": count}, storage_class)
+
+    def join(self, to: Place, parts: list[bytes], details: Mapping[str, Any], storage_class: str | None) -> Generation:
+        """A new generation of several parts; nobody has its MD5."""
+        check_name(to.name)
+        body = b"".join(parts)
         new = Generation(
             number=0,
             created=0,
@@ -129,7 +133,7 @@ class Store:
             crc=hashes(body)[0],
             md5=None,
             storage_class=storage_class or to.bucket.storage_class,
-            details={**details, "componentCount": count},
+            details=details,
             updated=0,
         )
         return self._put(to, new)

@@ -10,10 +10,11 @@ from .calls import Answer, Call, Route, json_object
 from .desk import Desk
 from .errors import ApiError, invalid, not_found
 from .metadata import check_sums, class_of, details_of, sums_of_header
-from .object_calls import answer_object, content_headers
+from .object_calls import answer_object
 from .preconditions import of_query
 from .sessions import LIFETIME, QUANTUM, Upload
 from .store import Place, check_hold, check_name
+from .xml_requests import written_headers
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
@@ -205,9 +206,7 @@ def _finish(desk: Desk, call: Call, upload: Upload) -> Answer:
 def _finished(call: Call, upload: Upload) -> Answer:
     assert upload.done is not None
     if upload.is_xml:
-        headers = content_headers(upload.done)
-        kept = ("ETag", "X-Goog-Generation", "X-Goog-Metageneration", "X-Goog-Hash", "X-Goog-Stored-Content-Length")
-        return Answer(200, b"", {name: headers[name] for name in kept})
+        return Answer(200, b"", written_headers(upload.done))
     return answer_object(call, upload.to.bucket, upload.to.name, upload.done)
 
 

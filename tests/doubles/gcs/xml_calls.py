@@ -1,35 +1,21 @@
-"""The XML API as far as clients use it: objects by GET, HEAD, PUT, DELETE, and resumable uploads by POST.
+"""The XML API as far as clients use it: objects by GET, HEAD, PUT, DELETE, uploads by POST.
 
 A signed URL speaks for the service account that signed it.
 """
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import unquote
 
-from . import cors
-from .bucket import Bucket
+from . import cors, multipart_calls
 from .calls import Answer, Call, Route
 from .desk import Desk
-from .errors import invalid, unmet
-from .metadata import check_sums, class_of, details_of, sums_of_header
-from .object_calls import check_etag, content, content_headers
+from .errors import invalid
+from .metadata import check_sums, class_of, details_of
+from .object_calls import check_etag, content
 from .preconditions import number, of_headers
 from .sessions import Upload
-from .signatures import is_signed, signer
-from .store import Place, check_name
+from .store import Place
 from .upload_calls import cancel, open_session, send
-
-_META = "x-goog-meta-"
-_HEADERS = {
-    "Cache-Control": "cacheControl",
-    "Content-Disposition": "contentDisposition",
-    "Content-Encoding": "contentEncoding",
-    "Content-Language": "contentLanguage",
-    "Content-Type": "contentType",
-    "x-goog-custom-time": "customTime",
-    "x-goog-storage-class": "storageClass",
-}
+from .xml_requests import entered, given_of, limits_of, place_of, sums_of, written_headers
 
 
 def route(call: Call) -> tuple[Route, list[str]] | None:
@@ -41,12 +27,14 @@ def route(call: Call) -> tuple[Route, list[str]] | None:
         return None
     if "upload_id" in call.query:
         found = _SESSION.get(call.method, found)
+    if "uploadId" in call.query or "uploads" in call.query:
+        found = multipart_calls.ROUTES.get(call.method, found)
     return found, [unquote(bucket), unquote(name)]
 
 
 def get(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     """An object's content, or only what goes along with it."""
-    bucket = _entered(desk, call, bucket_name)
+    bucket = entered(desk, call, bucket_name)
     desk.allow(call, "storage.objects.get", bucket, name)
     one = desk.store.get(Place(bucket, name, number(call.query, "generation"), of_headers(call.headers)))
     check_etag(call, one)
@@ -60,24 +48,22 @@ def get(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
 
 def put(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     """A new generation."""
-    bucket = _entered(desk, call, bucket_name)
-    place = _place(desk, call, bucket, name)
-    if limits := _limits(call.headers):
+    bucket = entered(desk, call, bucket_name)
+    place = place_of(desk, call, bucket, name)
+    if limits := limits_of(call.headers):
         if len(call.body) < limits[0]:
             raise invalid("Your proposed upload is smaller than the minimum object size.", code="EntityTooSmall")
         if len(call.body) > limits[1]:
             raise invalid("Your proposed upload exceeds the maximum allowed object size.", code="EntityTooLarge")
-    check_sums(call.body, _sums(call.headers))
-    given = _given(call.headers)
+    check_sums(call.body, sums_of(call.headers))
+    given = given_of(call.headers)
     one = desk.store.write(place, call.body, details_of(given, bucket), class_of(given))
-    headers = content_headers(one)
-    kept = ("ETag", "X-Goog-Generation", "X-Goog-Metageneration", "X-Goog-Hash", "X-Goog-Stored-Content-Length")
-    return Answer(200, b"", {name: headers[name] for name in kept})
+    return Answer(200, b"", written_headers(one))
 
 
 def delete(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     """As objects.delete."""
-    bucket = _entered(desk, call, bucket_name)
+    bucket = entered(desk, call, bucket_name)
     desk.allow(call, "storage.objects.delete", bucket, name)
     desk.store.delete(Place(bucket, name, number(call.query, "generation"), of_headers(call.headers)))
     return Answer(204)
@@ -85,19 +71,19 @@ def delete(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
 
 def begin(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     """Begin a resumable upload; the address that it gives needs no signature."""
-    bucket = _entered(desk, call, bucket_name)
+    bucket = entered(desk, call, bucket_name)
     if call.headers.get("x-goog-resumable") != "start":
         raise invalid("Only the beginning of a resumable upload is posted.", code="InvalidArgument")
-    place = _place(desk, call, bucket, name)
-    given = _given(call.headers)
+    place = place_of(desk, call, bucket, name)
+    given = given_of(call.headers)
     upload = Upload(
         to=place,
         details=details_of(given, bucket),
         storage_class=class_of(given),
-        declared=_sums(call.headers),
+        declared=sums_of(call.headers),
         begun=desk.store.clock.now(),
         is_xml=True,
-        limits=_limits(call.headers),
+        limits=limits_of(call.headers),
     )
     key = open_session(desk, upload)
     location = f"{call.base}{call.raw.partition('?')[0]}?upload_id={key}"
@@ -107,47 +93,6 @@ def begin(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
 def options(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     """A browser's question whether a page may ask; it carries no signature."""
     return cors.preflight(desk.store.bucket(bucket_name), call)
-
-
-def _entered(desk: Desk, call: Call, bucket_name: str) -> Bucket:
-    """The bucket, once it is known who is calling."""
-    if is_signed(call):
-        call.member = signer(call, desk.accounts, desk.store.clock.now()).member
-    return desk.store.bucket(bucket_name)
-
-
-def _place(desk: Desk, call: Call, bucket: Bucket, name: str) -> Place:
-    check_name(name)
-    desk.allow(call, "storage.objects.create", bucket, name)
-    live = bucket.live(name)
-    if live:
-        desk.allow(call, "storage.objects.delete", bucket, name)
-    if call.headers.get("If-None-Match") == "*" and live:
-        raise unmet("If-None-Match")
-    return Place(bucket, name, None, of_headers(call.headers))
-
-
-def _given(headers: Mapping[str, str]) -> dict[str, Any]:
-    """Metadata, from headers."""
-    given: dict[str, Any] = {field: headers[header] for header, field in _HEADERS.items() if header in headers}
-    own = {name.lower().removeprefix(_META): text for name, text in headers.items() if name.lower().startswith(_META)}
-    return given | ({"metadata": own} if own else {})
-
-
-def _sums(headers: Mapping[str, str]) -> dict[str, str]:
-    sums = sums_of_header(headers.get("x-goog-hash", ""))
-    return sums | ({"md5Hash": headers["Content-MD5"]} if "Content-MD5" in headers else {})
-
-
-def _limits(headers: Mapping[str, str]) -> tuple[int, int] | None:
-    """The least and the most bytes of `x-goog-content-length-range`."""
-    text = headers.get("x-goog-content-length-range")
-    if text is None:
-        return None
-    least, _, most = text.partition(",")
-    if not (least.isdigit() and most.isdigit()):
-        raise invalid("Malformed x-goog-content-length-range.", code="InvalidArgument")
-    return int(least), int(most)
 
 
 _METHODS = {

@@ -238,3 +238,12 @@ def test_a_filled_bucket_is_like_any_other(gcs: Gcs) -> None:
     assert gcs.bucket.get_blob(name).md5_hash == versions[0].md5_hash
     gcs.bucket.delete_blob(name)
     assert len(gcs.versions()) == 450 * 3 + 1
+
+
+def test_generations_rise_while_the_clock_stands() -> None:
+    """Also of different names; times do not."""
+    server = bucket_of()
+    made = [write(server, name) for name in "ffgf"]
+    assert made == sorted(set(made))
+    bucket = server.store.bucket(BUCKET)
+    assert {one.created for _, one in bucket.all()} == {micros(BEGIN)}

@@ -81,8 +81,7 @@ def compose(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
 def move(desk: Desk, call: Call, bucket_name: str, source_name: str, name: str) -> Answer:
     """objects.move."""
     bucket = desk.store.bucket(bucket_name)
-    source, to = _pair(desk, call, (bucket_name, source_name), (bucket_name, name))
-    desk.allow(call, "storage.objects.delete", bucket, source_name)
+    source, to = _pair(desk, call, (bucket_name, source_name), (bucket_name, name), "storage.objects.move")
     return answer_object(call, bucket, name, desk.store.move(source, to))
 
 
@@ -102,10 +101,12 @@ def _places(desk: Desk, call: Call, source_bucket: str, source: str, bucket: str
     return _pair(desk, call, (source_bucket, source), (bucket, name))
 
 
-def _pair(desk: Desk, call: Call, source: tuple[str, str], to: tuple[str, str]) -> tuple[Place, Place]:
-    """Both ends of a copy or a move, when the caller may read the one and write the other."""
+def _pair(
+    desk: Desk, call: Call, source: tuple[str, str], to: tuple[str, str], needed: str = "storage.objects.get"
+) -> tuple[Place, Place]:
+    """Both ends of a copy or a move, when the caller has what is needed for the one and may write the other."""
     origin, target = desk.store.bucket(source[0]), desk.store.bucket(to[0])
-    desk.allow(call, "storage.objects.get", origin, source[1])
+    desk.allow(call, needed, origin, source[1])
     desk.allow(call, "storage.objects.create", target, to[1])
     if target.live(to[1]):
         desk.allow(call, "storage.objects.delete", target, to[1])

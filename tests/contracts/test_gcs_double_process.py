@@ -90,6 +90,8 @@ BODIES = [
     b'{"metadata":[1],"contentType":{}}',
     b'{"sourceObjects":[{"name":"users/bob/f"},{}]}',
     b'{"sourceObjects":7}',
+    b'{"sourceObjects":null,"destination":null,"metadata":null,"contentType":null,"bindings":null}',
+    b'{"lifecycle":null,"softDeletePolicy":null,"iamConfiguration":null,"versioning":null,"labels":null}',
     b'{"name":7,"storageClass":[]}',
     b'{"bindings":[7],"lifecycle":7,"versioning":[],"softDeletePolicy":"x"}',
     b'{"customTime":"never","temporaryHold":"x"}',

@@ -25,8 +25,10 @@ def _xml(method: str, query: str = "", **headers: str) -> Do:
     )
 
 
-def _restore(gcs: Gcs, name: str) -> Response:
-    return gcs.call("POST", f"{path_of('gone')}/restore?generation={gcs.held.soft['gone'][0].generation.number}")
+def _restore(name: str) -> Do:
+    return lambda gcs, _: gcs.call(
+        "POST", f"{path_of(name)}/restore?generation={gcs.held.soft[name][0].generation.number}"
+    )
 
 
 SOURCE = path_of("source")
@@ -37,7 +39,8 @@ READS: list[tuple[str, Do, str]] = [
     ("patch", _json("PATCH", SOURCE, {"contentType": "a"}), "update"),
     ("update", _json("PUT", SOURCE, {"contentType": "a"}), "update"),
     ("delete", _json("DELETE", SOURCE), "delete"),
-    ("restore", _restore, "restore create"),
+    ("restore", _restore("gone"), "restore create"),
+    ("restore over", _restore("replaced"), "restore create delete"),
     ("XML get", lambda gcs, name: _xml("GET")(gcs, "source"), "get"),
     ("XML delete", lambda gcs, name: _xml("DELETE")(gcs, "source"), "delete"),
 ]
@@ -63,9 +66,11 @@ RIGHTS = ["get", "list", "create", "delete", "update", "move", "restore"]
 def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gcs]:
     """Everybody has the role "test", which may nothing yet."""
     with opened_gcs() as under_test:
-        for name in ("source", "there", "gone"):
+        for name in ("source", "there", "gone", "replaced"):
             [made] = under_test.save(name, "x")
-        under_test.bucket.delete_blob("gone", generation=made)
+            if name in ("gone", "replaced"):
+                under_test.bucket.delete_blob(name, generation=made)
+        under_test.save("replaced", "x")
         monkeypatch.setitem(ROLES, "roles/storage.test", set())
         under_test.server.iam.bind("allUsers", "roles/storage.test")
         under_test.server.iam.enforced = True

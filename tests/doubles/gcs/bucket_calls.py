@@ -87,7 +87,7 @@ def set_policy(desk: Desk, call: Call, name: str) -> Answer:
     given = call.json()
     if given.get("etag", _policy(bucket)["etag"]) != _policy(bucket)["etag"]:
         raise conflict("The policy was changed meanwhile.")
-    bindings = [iam.check_binding(binding) for binding in given.get("bindings", [])]
+    bindings = [iam.check_binding(binding) for binding in given.get("bindings") or []]
     if any("condition" in binding for binding in bindings) and given.get("version") != 3:
         raise invalid("Conditions need a policy of version 3.", "version")
     prevented = bucket.config["iamConfiguration"]["publicAccessPrevention"] == "enforced"

@@ -46,7 +46,7 @@ def created(given: dict[str, Any], now: int) -> dict[str, Any]:
         "storageClass": "STANDARD",
         "softDeletePolicy": {"retentionDurationSeconds": str(_WEEK)},
     }
-    config |= {name: given[name] for name in _SETTINGS & set(given) - {"location"} if given[name] is not None}
+    config |= {name: value for name, value in _without_nulls(given).items() if name in _SETTINGS - {"location"}}
     return _checked(config, now)
 
 
@@ -62,6 +62,14 @@ def replaced(config: dict[str, Any], given: dict[str, Any], now: int) -> dict[st
     """The settings after an update: what is not named goes back to what it is by itself. Raises ApiError (400)."""
     kept = {name: config[name] for name in (*_FIXED, "softDeletePolicy", "storageClass") if name in config}
     return changed(kept, given, now)
+
+
+def _without_nulls(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(value) if isinstance(value, dict) else value
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -64,16 +64,16 @@ def compose(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     desk.allow(call, "storage.objects.create", bucket, name)
     given = call.json()
     sources = []
-    for entry in given.get("sourceObjects", []):
+    for entry in given.get("sourceObjects") or []:
         desk.allow(call, "storage.objects.get", bucket, entry["name"])
         generation = number({"generation": str(entry.get("generation") or 0)}, "generation")
-        wanted = entry.get("objectPreconditions", {}).get("ifGenerationMatch")
+        wanted = (entry.get("objectPreconditions") or {}).get("ifGenerationMatch")
         must = Preconditions(generation=None if wanted is None else int(wanted), of="Source")
         sources.append(Place(bucket, entry["name"], generation, must))
     to = Place(bucket, name, None, of_query(call.query))
     if bucket.live(name):
         desk.allow(call, "storage.objects.delete", bucket, name)
-    described = given.get("destination", {})
+    described = given.get("destination") or {}
     one = desk.store.compose(sources, to, details_of(described, bucket), class_of(described))
     return answer_object(call, bucket, name, one)
 
@@ -90,6 +90,8 @@ def restore(desk: Desk, call: Call, bucket_name: str, name: str) -> Answer:
     bucket = desk.store.bucket(bucket_name)
     desk.allow(call, "storage.objects.restore", bucket, name)
     desk.allow(call, "storage.objects.create", bucket, name)
+    if bucket.live(name):
+        desk.allow(call, "storage.objects.delete", bucket, name)
     generation = number(call.query, "generation")
     if generation is None:
         raise invalid("Required parameter: generation", "generation")

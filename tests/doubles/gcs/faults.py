@@ -68,7 +68,7 @@ class Log:
     """The last calls, oldest first."""
 
     calls: list[Logged] = field(default_factory=list)
-    most: int = 500_000
+    most: int = 200_000
 
     def add(self, entry: Logged) -> None:
         """Keep it; the oldest half goes when there are too many."""

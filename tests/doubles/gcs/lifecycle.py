@@ -70,7 +70,7 @@ def check(rules: Any) -> None:
     if not isinstance(rules, list) or len(rules) > 100:
         raise invalid("A lifecycle configuration has at most 100 rules.", "lifecycle")
     for rule in rules:
-        action, condition = rule.get("action", {}), rule.get("condition", {})
+        action, condition = rule.get("action") or {}, rule.get("condition") or {}
         if action.get("type") not in ACTIONS:
             raise invalid(f"Unknown lifecycle action: {action.get('type')}", "lifecycle")
         if action["type"] == "SetStorageClass" and action.get("storageClass") not in COLDNESS:

@@ -34,6 +34,7 @@ def entered(desk: Desk, call: Call, bucket_name: str) -> Bucket:
 
 
 def place_of(desk: Desk, call: Call, bucket: Bucket, name: str) -> Place:
+    """Where a write goes, when the caller may write there. Raises ApiError."""
     check_name(name)
     desk.allow(call, "storage.objects.create", bucket, name)
     live = bucket.live(name)
@@ -52,6 +53,7 @@ def given_of(headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def sums_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """The sums that a request says its content has."""
     sums = sums_of_header(headers.get("x-goog-hash", ""))
     return sums | ({"md5Hash": headers["Content-MD5"]} if "Content-MD5" in headers else {})
 

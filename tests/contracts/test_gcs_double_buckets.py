@@ -54,6 +54,7 @@ def test_patches(gcs: Gcs) -> None:
     bucket.patch()
     got = gcs.client.get_bucket(BUCKET)
     assert (got.metageneration, got.labels, got.versioning_enabled) == (before + 2, {"a": "b"}, False)
+    assert reason(gcs.call("PATCH", f"/b/{BUCKET}", json={"location": "EU"})) == (400, "invalid")
     gcs.call("PATCH", f"/b/{BUCKET}", json={"labels": None})
     assert gcs.client.get_bucket(BUCKET).labels == {}
 
@@ -83,6 +84,14 @@ def test_settings_that_are_refused(gcs: Gcs, settings: dict[str, Any]) -> None:
     given = {"name": "made", **uniform, **settings}
     assert reason(gcs.call("POST", "/b?project=project", json=given)) == (400, "invalid")
     assert "made" not in gcs.server.store.buckets
+
+
+def test_a_default_hold(gcs: Gcs) -> None:
+    """New objects are held for an event, where the bucket says so."""
+    gcs.held.config["defaultEventBasedHold"] = True
+    gcs.save("f", "x")
+    assert gcs.bucket.get_blob("f").event_based_hold
+    assert gcs.call("DELETE", path_of("f")).status_code == 403
 
 
 def test_buckets_are_listed_and_deleted(gcs: Gcs) -> None:
@@ -140,6 +149,7 @@ def test_policies(gcs: Gcs) -> None:
     assert gcs.bucket.get_iam_policy(requested_policy_version=3).bindings == [binding]
     with pytest.raises(Conflict):
         gcs.bucket.set_iam_policy(stale)
+    assert gcs.call("PUT", f"/b/{BUCKET}/iam", json={"bindings": [{**binding, "members": []}]}).status_code == 400
     for wrong in ({"role": "roles/none"}, {**binding, "members": ["allUsers"], "condition": {"expression": "now()("}}):
         body = {"version": 3, "bindings": [{**wrong, "members": []}]}
         assert gcs.call("PUT", f"/b/{BUCKET}/iam", json=body).status_code == 400

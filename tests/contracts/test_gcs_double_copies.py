@@ -8,7 +8,7 @@ import pytest
 from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
 from google.cloud.storage import Blob
 
-from .gcs_kit import BUCKET, Gcs, names
+from .gcs_kit import BUCKET, Gcs, names, path_of
 
 
 def test_a_restore_is_a_copy_with_preconditions(gcs: Gcs) -> None:
@@ -45,6 +45,10 @@ def test_a_deleted_file_is_restored(gcs: Gcs) -> None:
         gcs.bucket.copy_blob(source, gcs.bucket, "f", source_generation=made, if_generation_match=0)
 
 
+def _path(query: str) -> str:
+    return f"{path_of('f')}/rewriteTo{path_of('g')}?{query}"
+
+
 def test_a_rewrite_takes_as_many_calls_as_it_must(gcs: Gcs) -> None:
     """A large one comes with tokens; nothing is there before the last call."""
     made = gcs.save("f", "x" * 2500, "new")
@@ -56,6 +60,10 @@ def test_a_rewrite_takes_as_many_calls_as_it_must(gcs: Gcs) -> None:
     assert (bool(token), done) == (True, 2000)
     with pytest.raises(Exception, match="Invalid rewriteToken"):
         gcs.bucket.blob("other").rewrite(source, token=token)
+    assert gcs.call("POST", _path("maxBytesRewrittenPerCall=5")).status_code == 400
+    gcs.save("g", "x")
+    assert gcs.call("POST", _path(f"ifGenerationMatch=0&sourceGeneration={made[0]}")).status_code == 412
+    gcs.bucket.delete_blob("g")
     token, done, total = to.rewrite(source)
     while token:
         token, done, total = to.rewrite(source, token=token, if_generation_match=0)
@@ -192,3 +200,8 @@ def test_a_batch(gcs: Gcs) -> None:
     assert gcs.server.calls["batch"] == 1
     with pytest.raises(NotFound), gcs.client.batch():
         gcs.bucket.delete_blob("a")
+    part = "--=\r\nContent-Type: application/http\r\n\r\nGET /storage/v1/b HTTP/1.1\r\n\r\n"
+    kind = {"Content-Type": "multipart/mixed; boundary=="}
+    for count, status in ((100, 200), (101, 400)):
+        answer = gcs.call("POST", "", root="/batch/storage/v1", data=f"{part * count}--=--", headers=kind)
+        assert (answer.status_code, answer.text.count("HTTP/1.1 200 OK")) == (status, count * (status == 200))

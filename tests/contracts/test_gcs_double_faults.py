@@ -177,6 +177,20 @@ BODIES = [
 ]
 
 
+LISTS = [
+    {"sourceObjects": [{}]},
+    {"sourceObjects": [7]},
+    {"sourceObjects": {}},
+    {"destination": [], "sourceObjects": []},
+]
+
+
+@pytest.mark.parametrize("body", LISTS)
+def test_lists_that_are_none(gcs: Gcs, body: dict[str, Any]) -> None:
+    """Neither are they of what they should be of."""
+    assert gcs.call("POST", f"{path_of('f')}/compose", json=body).status_code == 400
+
+
 @pytest.mark.parametrize("body", BODIES)
 def test_bodies_that_are_none(gcs: Gcs, body: bytes) -> None:
     """400, never a crash."""

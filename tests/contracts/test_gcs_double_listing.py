@@ -16,6 +16,15 @@ def test_pages_walk_all_versions_once(gcs: Gcs, size: int) -> None:
     assert [blob.generation for blob in gcs.versions(page_size=size)] == made
 
 
+def test_a_page_has_a_largest_size(gcs: Gcs) -> None:
+    """However many are asked for; and there is no page of none."""
+    gcs.save("f", *"abcd")
+    gcs.server.desk.page_limit = 3
+    path = f"/b/{BUCKET}/o?versions=true&maxResults="
+    assert len(gcs.call("GET", f"{path}1000").json()["items"]) == 3
+    assert reason(gcs.call("GET", f"{path}0")) == (400, "invalid")
+
+
 def test_max_results_stops(gcs: Gcs) -> None:
     gcs.save("f", *"abcdefghijkl")
     assert len(gcs.versions(max_results=5)) == 5

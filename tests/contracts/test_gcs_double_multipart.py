@@ -69,6 +69,8 @@ def test_parts_that_do_not_fit(gcs: Gcs) -> None:
     assert complete(gcs, address, (1, two)) == (400, "InvalidPart")
     assert complete(gcs, address, (3, two)) == (400, "InvalidPart")
     assert complete(gcs, address) == (400, "MalformedXML")
+    wrong = {"x-goog-hash": "md5=1B2M2Y8AsgTpgAmY7PhCfg=="}
+    assert gcs.http.put(f"{address}&partNumber=3", data=b"x", headers=wrong, timeout=10).status_code == 400
     assert gcs.http.put(f"{address}&partNumber=0", data=b"x", timeout=10).status_code == 400
     assert gcs.http.put(address.replace("big/f", "big/g") + "&partNumber=1", data=b"x", timeout=10).status_code == 404
     assert gcs.state() == []

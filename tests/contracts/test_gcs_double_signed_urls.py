@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -148,6 +149,7 @@ def _altered(url: str) -> str:
     return url[:-2] + ("00" if url[-2:] != "00" else "11")
 
 
+RANGE, MALFORMED = {"Range": "bytes=0-1"}, (400, "MalformedSecurityHeader")
 REFUSED: list[tuple[str, str, Callable[[str], str], dict[str, str], tuple[int, str]]] = [
     ("another object", "GET", lambda url: url.replace("/f?", "/g?"), {}, (403, "SignatureDoesNotMatch")),
     ("another method", "PUT", lambda url: url, {}, (403, "SignatureDoesNotMatch")),
@@ -157,6 +159,8 @@ REFUSED: list[tuple[str, str, Callable[[str], str], dict[str, str], tuple[int, s
     ("another account", "GET", lambda url: url.replace("versions%40", "other%40"), {}, (403, "SignatureDoesNotMatch")),
     ("not signed", "GET", lambda url: url.partition("?")[0], {}, (401, "Required")),
     ("unsigned header", "GET", lambda url: url, {"x-goog-if-generation-match": "0"}, (400, "MalformedSecurityHeader")),
+    ("host not signed", "GET", lambda url: url.replace("Headers=host", "Headers=range"), RANGE, MALFORMED),
+    ("of the future", "GET", lambda url: re.sub(r"20\d{6}(?=T|%2F)", "20991231", url), {}, (403, "AccessDenied")),
     ("no hex", "GET", lambda url: url[:-1] + "z", {}, (403, "SignatureDoesNotMatch")),
     ("no algorithm", "GET", lambda url: url.replace("GOOG4-RSA", "GOOG4-HMAC"), {}, (400, "InvalidArgument")),
     ("another place", "GET", lambda url: url.replace("goog4_request", "goog5"), {}, (400, "InvalidArgument")),
@@ -230,6 +234,8 @@ def test_pages_of_an_origin_may_fetch_it(gcs: Gcs, sign: Sign) -> None:
         answer = gcs.http.get(url, headers={"Origin": origin}, timeout=10)
         assert (answer.text, answer.headers.get("Access-Control-Allow-Origin")) == ("two", allowed)
         asked = {"Origin": origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "Range, X"}
+        of_put = gcs.http.options(url, headers=asked | {"Access-Control-Request-Method": "PUT"}, timeout=10)
+        assert "Access-Control-Allow-Origin" not in of_put.headers
         said = gcs.http.options(url, headers=asked, timeout=10).headers
         assert said.get("Access-Control-Allow-Origin") == allowed
         assert said.get("Access-Control-Allow-Headers") == (allowed and "Range")

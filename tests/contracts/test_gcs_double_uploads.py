@@ -109,7 +109,7 @@ CHUNKS = [
     ("not a multiple", b"x" * 1000, "bytes 0-999/*", 400),
     ("a gap", b"x" * QUANTUM, f"bytes {QUANTUM}-{2 * QUANTUM - 1}/*", 400),
     ("not as long", b"x" * 10, "bytes 0-19/20", 400),
-    ("more than all", b"x" * 10, "bytes 0-9/5", 400),
+    ("more than all", b"x" * QUANTUM, f"bytes 0-{QUANTUM - 1}/5", 400),
     ("no range", b"x" * 10, "bits 0-9", 400),
     ("empty", b"", "bytes */0", 200),
     ("one byte", b"x", "bytes 0-0/1", 200),
@@ -140,6 +140,14 @@ def test_preconditions_count_at_the_end(gcs: Gcs) -> None:
     assert gcs.bucket.blob("f").download_as_text() == "two"
 
 
+def test_no_session_for_a_held_object(gcs: Gcs) -> None:
+    """It is refused before a byte is sent."""
+    gcs.save("f", "x")
+    gcs.call("PATCH", path_of("f"), json={"temporaryHold": True})
+    asked = {"uploadType": "resumable", "name": "f"}
+    assert reason(gcs.call("POST", f"/b/{BUCKET}/o", root=UPLOAD, params=asked, json={})) == (403, "forbidden")
+
+
 def test_sessions_end(gcs: Gcs) -> None:
     """By cancelling (499), after a week (410); one that never was is not there (404)."""
     address = begin(gcs)
@@ -164,6 +172,20 @@ def test_what_broke_off_is_resumed(gcs: Gcs) -> None:
     assert have == QUANTUM
     done = put(gcs, address, body[have:], f"bytes {have}-{len(body) - 1}/{len(body)}")
     assert (done.status_code, gcs.bucket.blob("f").download_as_bytes() == body) == (200, True)
+
+
+def test_an_xml_upload_if_there_is_none(gcs: Gcs) -> None:
+    """If-None-Match: * is another way to say so."""
+    asked = {"headers": {"If-None-Match": "*"}, "data": "x", "timeout": 10}
+    assert [gcs.http.put(f"{gcs.server.url}/{BUCKET}/f", **asked).status_code for _ in range(2)] == [200, 412]
+
+
+@pytest.mark.parametrize("header", ["Content-MD5", "x-goog-hash"])
+def test_an_xml_upload_that_is_not_what_it_should_be(gcs: Gcs, header: str) -> None:
+    other = sums(b"other")["md5Hash"]
+    headers = {header: other if header == "Content-MD5" else f"md5={other}"}
+    answer = gcs.http.put(f"{gcs.server.url}/{BUCKET}/f", data=b"x", headers=headers, timeout=10)
+    assert (answer.status_code, "<Code>BadDigest</Code>" in answer.text, gcs.state()) == (400, True, [])
 
 
 def test_half_an_upload_is_none(gcs: Gcs) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import aiohttp
 from tornado import web
+from yarl import URL
 
 from devplatform_versions.app import VersionsApp
-from devplatform_versions.local.store import LocalVersionStore
+from devplatform_versions.ports import UploadReceiver
 from devplatform_versions.rendering.client import Renderer
 from devplatform_versions.service import VersionsService
-from tests.contracts.version_stores import LocalUnderTest
+from tests.contracts.version_stores import KINDS
 from tests.doubles.hub_sign_in import TableSignIn, user_model
 
 PREFIX = "/services/versions/"
@@ -49,7 +50,8 @@ class Running:
     """A service that listens on a random port, and a store to put things into."""
 
     app: VersionsApp
-    local: LocalUnderTest
+    local: Any
+    """The store: `StoreUnderTest` of tests/contracts."""
     origin: str
     session: aiohttp.ClientSession = field(repr=False)
     query: str = ""
@@ -58,9 +60,16 @@ class Running:
     def url(self) -> str:
         return self.origin + PREFIX
 
+    @property
+    def is_receiver(self) -> bool:
+        """Whether granted addresses lead back to the service."""
+        return isinstance(self.local.store, UploadReceiver)
+
     async def fetch(self, method: str, path: str, token: str = "alice-token", **options: Any) -> Answer:
         """One request; `path` is relative to the service unless it starts with a slash."""
-        url = self.origin + path if path.startswith("/") else self.url + path
+        url: Any = self.origin + path if path.startswith("/") else self.url + path
+        if path.startswith("http"):  # a granted address of a bucket
+            url = URL(path, encoded=True)
         if isinstance(options.get("data"), bytes):
             options["data"] = io.BytesIO(options["data"])  # aiohttp warns of large bodies in one piece
         headers = options.pop("headers", {}) | ({"Authorization": f"token {token}"} if token else {})
@@ -81,13 +90,12 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Running]:
-    """Start it, and stop it in the end."""
-    local = LocalUnderTest(folder)
-    local.local = LocalVersionStore(
-        root=str(folder / "versions"), clock=local.clock, upload_url=f"{PREFIX}local-upload/"
-    )
-    local.store = local.local
+async def running(folder: Path, kind: str = "local") -> AsyncIterator[Running]:
+    """Start it over a store of this kind, and stop it in the end."""
+    local: Any = KINDS[kind](folder)
+    await local.open()
+    if kind == "local":
+        local.local.upload_url = f"{PREFIX}local-upload/"
     app = VersionsApp(url="http://127.0.0.1:0", prefix=PREFIX, clock=local.clock)
     app.service = VersionsService(local.store, local.clock, Renderer())
     port = await app.listen(TableSignIn(MODELS, prefix=PREFIX))
@@ -96,3 +104,4 @@ async def running(folder: Path) -> AsyncIterator[Running]:
             yield Running(app, local, f"http://127.0.0.1:{port}", session)
     finally:
         await app.close()
+        await local.shut()

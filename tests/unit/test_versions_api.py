@@ -14,8 +14,15 @@ from tests.doubles.versions_service import Answer, Running, running
 ALICE = "api/v1/w/alice"
 
 
+@pytest.fixture(params=["local", "gcs"])
+async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(tmp_path, request.param) as started:
+        yield started
+
+
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Running]:
+async def local_service(tmp_path: Path) -> AsyncIterator[Running]:
+    """Over a store whose granted addresses lead back to the service."""
     async with running(tmp_path) as started:
         yield started
 
@@ -212,36 +219,40 @@ async def test_bounds_a_batch(service: Running, body: dict[str, Any], code: str)
     ],
 )
 async def test_keeps_only_what_was_granted(
-    service: Running, change: dict[str, str], sent: bytes, status: int, code: str
+    local_service: Running, change: dict[str, str], sent: bytes, status: int, code: str
 ) -> None:
     """A PUT of anything but the granted bytes with the granted headers leaves no version."""
-    granted = await service.fetch("POST", f"{ALICE}/uploads", json={"items": [announced("f.txt", b"right bytes!")]})
+    granted = await local_service.fetch(
+        "POST", f"{ALICE}/uploads", json={"items": [announced("f.txt", b"right bytes!")]}
+    )
     grant = granted.json["results"][0]["grant"]
-    answer = await service.fetch("PUT", grant["url"], token="", data=sent, headers=grant["headers"] | change)
+    answer = await local_service.fetch("PUT", grant["url"], token="", data=sent, headers=grant["headers"] | change)
     assert (answer.status, answer.json["error"]["code"]) == (status, code)
-    assert (await service.fetch("GET", f"{ALICE}/versions?path=f.txt")).status == 404
+    assert (await local_service.fetch("GET", f"{ALICE}/versions?path=f.txt")).status == 404
 
 
-async def test_answers_a_conflicting_upload_as_a_bucket_does(service: Running) -> None:
+async def test_answers_a_conflicting_upload_as_a_bucket_does(local_service: Running) -> None:
     """412 when the file changed between the grant and the bytes."""
     item = announced("f.txt", b"mine", if_generation_match="0")
-    granted = await service.fetch("POST", f"{ALICE}/uploads", json={"items": [item]})
+    granted = await local_service.fetch("POST", f"{ALICE}/uploads", json={"items": [item]})
     grant = granted.json["results"][0]["grant"]
-    await service.local.put("alice", "f.txt", b"theirs")
-    answer = await service.fetch("PUT", grant["url"], token="", data=b"mine", headers=grant["headers"])
+    await local_service.local.put("alice", "f.txt", b"theirs")
+    answer = await local_service.fetch("PUT", grant["url"], token="", data=b"mine", headers=grant["headers"])
     assert (answer.status, answer.json["error"]["code"]) == (412, "version-conflict")
 
 
 async def test_wakes_whoever_waits_for_changes(service: Running) -> None:
-    """A long poll answers at once when something is written, by upload, deletion and restore alike."""
+    """A long poll answers at once when something is written through us: upload, deletion and restore alike."""
     first = await service.local.put("alice", "a.txt", b"1")
 
     async def wait(since: int) -> Any:
         answer = await service.fetch("GET", f"{ALICE}/changes?since={since}&wait=20")
         return answer.json
 
+    # What is put into a bucket itself, this service does not see.
+    uploads = [("b.txt", lambda: upload(service, "b.txt", b"2"))] if service.is_receiver else []
     for path, act in (
-        ("b.txt", lambda: upload(service, "b.txt", b"2")),
+        *uploads,
         ("a.txt", lambda: service.fetch("POST", f"{ALICE}/deletions", json={"items": [{"path": "a.txt"}]})),
         (
             "a.txt",
@@ -251,6 +262,7 @@ async def test_wakes_whoever_waits_for_changes(service: Running) -> None:
         ),
     ):
         cursor = (await service.fetch("GET", f"{ALICE}/changes")).json["cursor"]
+        service.local.clock.move(seconds=1)
         waiting = asyncio.create_task(wait(int(cursor)))
         await asyncio.sleep(0.1)
         assert not waiting.done()
@@ -449,16 +461,16 @@ async def test_audits_what_people_do(service: Running, tmp_path: Path, monkeypat
     assert events[0]["target"] == f"{kept.generation} alice/a.txt"
 
 
-async def test_lets_old_versions_go(service: Running) -> None:
-    """The sweep applies the retention policy to everybody, by the clock of the service."""
+async def test_lets_old_versions_go(local_service: Running) -> None:
+    """The sweep applies the retention policy to everybody, by the clock of the local_service."""
     from devplatform_versions.retention import expire_all
 
-    await service.local.put("alice", "a.txt", b"1")
-    await service.local.put("alice", "a.txt", b"2")
-    assert await expire_all(service.local.store, service.local.clock) == 0
-    service.local.clock.move(days=366)
-    assert await expire_all(service.local.store, service.local.clock) == 1
-    listed = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt")).json["versions"]
+    await local_service.local.put("alice", "a.txt", b"1")
+    await local_service.local.put("alice", "a.txt", b"2")
+    assert await expire_all(local_service.local.store, local_service.local.clock) == 0
+    local_service.local.clock.move(days=366)
+    assert await expire_all(local_service.local.store, local_service.local.clock) == 1
+    listed = (await local_service.fetch("GET", f"{ALICE}/versions?path=a.txt")).json["versions"]
     assert [v["size"] for v in listed] == [1]
 
 

@@ -19,9 +19,9 @@ PNG = bytes.fromhex(
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
-@pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(tmp_path) as started:
+@pytest.fixture(params=["local", "gcs"])
+async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(tmp_path, request.param) as started:
         yield started
 
 

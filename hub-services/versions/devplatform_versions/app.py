@@ -17,7 +17,7 @@ from devplatform_hub.servicekit.identity import HubSignIn
 from . import api, pages, presentation, previews, transfer, wire
 from .clock import SystemClock
 from .local.store import LocalVersionStore
-from .ports import VersionStore
+from .ports import UploadReceiver, VersionStore
 from .retention import expire_forever
 from .service import VersionsService
 
@@ -68,7 +68,7 @@ class VersionsApp(ServiceApp):
 
     def routes(self) -> Sequence[Route]:
         """The API, the pages, and what the pages show."""
-        shared = {"service": self.service}
+        shared, receives = {"service": self.service}, isinstance(self.service.store, UploadReceiver)
         owned: tuple[tuple[str, type[web.RequestHandler]], ...] = (
             (rf"api/v1/{_OWNED}folder", api.FolderHandler),
             (rf"api/v1/{_OWNED}versions", api.VersionsListHandler),
@@ -92,7 +92,11 @@ class VersionsApp(ServiceApp):
         return (
             ("", pages.HomePage, shared),
             ("api/v1/me", api.MeHandler, shared),
-            (r"local-upload/(?P<token>[A-Za-z0-9_-]{1,8192})", transfer.UploadHandler, shared),
+            *(
+                ((r"local-upload/(?P<token>[A-Za-z0-9_-]{1,8192})", transfer.UploadHandler, shared),)
+                if receives
+                else ()
+            ),
             *((pattern, handler, shared) for pattern, handler in owned),
         )
 

@@ -9,7 +9,7 @@ moment in microseconds, as the numbers of generations are. Moments are told to t
 it is taken, so that a deletion comes after what was saved before it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -103,7 +103,6 @@ def grant_of(resource: Mapping[str, Any]) -> str:
 def version_of(path: str, owner: str, resource: Mapping[str, Any]) -> Version:
     """One generation as a version. Without our metadata the workspace itself is the bucket: its person saved it."""
     get, ended = _metadata(resource).get, resource.get("timeDeleted")
-    mtime = _number(get(f"{_KEY}mtime"))
     return Version(
         path=path,
         generation=int(resource["generation"]),
@@ -113,7 +112,7 @@ def version_of(path: str, owner: str, resource: Mapping[str, Any]) -> Version:
         author=unquote(get(f"{_KEY}author", "")) or owner,
         origin=_ORIGINS.get(get(f"{_KEY}origin", ""), Origin.MOUNT),
         noncurrent_since=_time(ended) if ended else None,
-        mtime=_mount_time(get("gcsfuse_mtime")) if mtime is None else moment_of(mtime),
+        mtime=_mtime(get),
         storage_class=resource.get("storageClass", "STANDARD"),
         restored_from=_number(get(f"{_KEY}restored-from")),
     )
@@ -167,10 +166,13 @@ def _metadata(resource: Mapping[str, Any]) -> Mapping[str, str]:
     return resource.get("metadata") or {}
 
 
-def _mount_time(text: str | None) -> datetime | None:
-    """gcsfuse's own note of when the file was changed; RFC 3339 with nanoseconds."""
+def _mtime(get: Callable[..., str | None]) -> datetime | None:
+    """When the file was changed: our note, else gcsfuse's own (RFC 3339 with nanoseconds) on what it wrote."""
+    ours, theirs = _number(get(f"{_KEY}mtime")), get("gcsfuse_mtime")
+    if ours is not None:
+        return moment_of(ours)
     try:
-        return _time(text) if text else None
+        return _time(theirs) if theirs and not get(f"{_KEY}origin") else None
     except (ValueError, OverflowError):
         return None
 

@@ -22,6 +22,7 @@ from devplatform_hub.kube.settings import DECIDED
 from devplatform_hub.spawner import DevPlatformSpawner
 from devplatform_mlflow_proxy.app import MlflowProxyApp
 from devplatform_versions.app import VersionsApp
+from devplatform_versions.gcs.store import GCSVersionStore
 from devplatform_versions.local.store import LocalVersionStore
 
 TABLE = Path(__file__).parents[2] / "SETTINGS.md"
@@ -44,6 +45,10 @@ _CLASSES: tuple[tuple[Any, str], ...] = (
     (GitHubGroupDirectory, "Organisations and teams of GitHub."),
     (VersionsApp, "The service of file versions."),
     (LocalVersionStore, "Versions in a folder of one machine."),
+    (
+        GCSVersionStore,
+        "Versions in a bucket of Google Cloud Storage; the service has it by `VersionsApp.store_class`.",
+    ),
     (MlflowProxyApp, "The proxy before MLflow."),
     (CullerApp, "The culler."),
 )

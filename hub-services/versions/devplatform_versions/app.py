@@ -14,7 +14,7 @@ from traitlets.config import LoggingConfigurable
 from devplatform_hub.servicekit.app import Route, ServiceApp
 from devplatform_hub.servicekit.identity import HubSignIn
 
-from . import api, pages, presentation, previews, transfer, wire
+from . import api, noise, pages, presentation, previews, transfer, wire
 from .local.store import LocalVersionStore, SystemClock
 from .ports import VersionStore
 from .retention import expire_forever
@@ -106,6 +106,8 @@ class VersionsApp(ServiceApp):
             "utc": presentation.display_time,
             "kept": presentation.display_kept,
             "kept_why": presentation.explain_kept,
+            "span": presentation.display_span,
+            "reasons": noise.words,
         }
         environment.filters.update(filters)
         environment.globals.update(size_change=presentation.display_change, kind_of=presentation.kind_of)

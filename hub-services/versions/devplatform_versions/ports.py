@@ -10,8 +10,10 @@ from typing import Protocol, runtime_checkable
 
 from devplatform_hub.core.errors import DevPlatformError, PublicError
 
-from .model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
+from .model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
 
+MOST_TRACES = 20
+"""As many traces of one content are told at most; so many are no longer looked at."""
 SIGNATURE_HEADER = "x-devplatform-signature"
 """Carries the signature of a granted upload, so that a URL in a log is no key."""
 
@@ -163,6 +165,17 @@ class OwnerList(Protocol):
 
     async def owners(self) -> list[str]:
         """Everybody who has versions here."""
+        ...
+
+
+@runtime_checkable
+class ContentTracker(Protocol):
+    """A store that finds a content again under another name, without a listing. One that cannot is no tracker, and
+    then nothing is said of renames."""
+
+    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...]:
+        """Where exactly these bytes (SHA-256 and size) came to a path that had no live version, or went from one by a
+        deletion, within [since, until], by time; at most `MOST_TRACES`. The path of `content` is among them."""
         ...
 
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from .. import policy
-from ..model import Change, FolderEntry, Page, Version
-from ..ports import PreconditionFailed, VersionNotFound
+from ..model import Change, FolderEntry, Page, Trace, Version
+from ..ports import MOST_TRACES, PreconditionFailed, VersionNotFound
 from .changes import file_state, made_by
 from .grants import Granted
 from .pages import after, token_of
@@ -156,6 +156,47 @@ def changes(connection: sqlite3.Connection, slug: str, since: int, now: datetime
         (slug, since, limit),
     ).fetchall()
     return tuple(Change(row[0], to_version(row, row[WIDTH], now)) for row in rows)
+
+
+def traces(
+    connection: sqlite3.Connection, slug: str, content: Version, since: datetime, until: datetime, now: datetime
+) -> tuple[Trace, ...]:
+    """Where this content came to a path without a live version, or went by a deletion, in that time; by time."""
+    values = {
+        "slug": slug,
+        "sha256": bytes.fromhex(content.sha256),
+        "size": content.size,
+        "since": micros(since),
+        "until": micros(until),
+        "limit": MOST_TRACES,
+    }
+    same = (
+        f"SELECT {COLUMNS}, f.path, %s FROM owners o JOIN blobs b ON b.sha256 = :sha256 AND b.size = :size"
+        " JOIN versions v ON v.blob = b.id AND v.owner = o.id JOIN files f ON f.id = v.file"
+    )
+    # A generation is never below the time of its version: the index of a content's versions begins where it may match.
+    came = connection.execute(
+        same % "NULL" + " WHERE o.slug = :slug AND v.generation >= :since AND v.created BETWEEN :since AND :until"
+        " AND (SELECT w.blob FROM versions w WHERE w.file = v.file AND w.generation < v.generation"
+        " ORDER BY w.generation DESC LIMIT 1) IS NULL ORDER BY v.generation LIMIT :limit",
+        values,
+    ).fetchall()
+    went = connection.execute(
+        same % "t.generation" + " JOIN versions t ON t.generation = (SELECT min(w.generation) FROM versions w"
+        " WHERE w.file = v.file AND w.generation > v.generation)"
+        " WHERE o.slug = :slug AND v.noncurrent BETWEEN :since AND :until AND t.blob IS NULL"
+        " ORDER BY v.noncurrent LIMIT :limit",
+        values,
+    ).fetchall()
+    found: list[Trace] = []
+    for row in [*came, *went]:
+        path, ended = row[WIDTH], row[WIDTH + 1]
+        tombstone = None
+        if ended is not None:
+            end = connection.execute(f"SELECT {COLUMNS} FROM versions v WHERE v.generation = ?", (ended,)).fetchone()
+            tombstone = to_version(end, path, now)
+        found.append(Trace(to_version(row, path, now), tombstone))
+    return tuple(sorted(found, key=lambda trace: (trace.at, trace.version.generation))[:MOST_TRACES])
 
 
 def expired(

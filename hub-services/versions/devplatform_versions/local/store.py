@@ -14,7 +14,7 @@ from traitlets.config import LoggingConfigurable
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.ports import Clock
 
-from ..model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
+from ..model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
 from ..ports import SIGNATURE_HEADER, PreconditionFailed, StoreUnavailable
 from . import changes, grants, queries
 from .database import INLINE_BYTES
@@ -38,7 +38,7 @@ class SystemClock:
 
 
 class LocalVersionStore(LoggingConfigurable):
-    """Keeps versions in one folder of this machine; satisfies `VersionStore` and `UploadReceiver`."""
+    """Keeps versions in one folder of this machine; satisfies `VersionStore`, `UploadReceiver` and `ContentTracker`."""
 
     root = Unicode(
         ".devplatform/versions",
@@ -113,6 +113,9 @@ class LocalVersionStore(LoggingConfigurable):
         return await self._open_engine.ask(
             queries.changes, owner, min(max(0, since), _MOST), self._now(), limit=_bounded(limit)
         )
+
+    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...]:
+        return await self._open_engine.ask(queries.traces, owner, content, since, until, self._now())
 
     async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:
         self._check(request)

@@ -153,7 +153,7 @@ async def sample(tmp_path: Path) -> AsyncIterator[Sample]:
                 "binary preview": "w/alice/view?path=data.bin",
                 "deleted": "w/alice/file?path=old-plan.txt",
                 "bursts": "w/alice/file?path=notes/diary.md",
-                "bursts, everything": "w/alice/file?path=notes/diary.md&all=1",
+                "unfolded bursts": "w/alice/file?path=notes/diary.md&all=1",
                 "renamed": "w/alice/file?path=notes/draft-of-the-diary.md",
                 "hidden": "w/alice/folder?path=notes",
                 "choose a moment": "w/alice/restore-folder",

@@ -64,6 +64,9 @@ async def test_tells_of_the_time_and_the_owner_asked_for(kit: LocalUnderTest) ->
     """Both ends of the time count; what others have is nobody's business."""
     first = await kit.put("alice", "a", b"same")
     await kit.put("bob", "b", b"same")
+    assert isinstance(kit.store, ContentTracker)
+    long_ago = first.created - timedelta(days=1)
+    assert await kit.store.traces("alice", first, long_ago, first.created - timedelta(seconds=1)) == ()
     kit.clock.move(seconds=100)
     assert await traces(kit, first, seconds=100) == []
     assert [trace.version.path for trace in await traces(kit, first, seconds=101)] == ["a"]

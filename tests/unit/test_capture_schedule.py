@@ -139,6 +139,17 @@ def test_a_save_before_a_pause_is_captured(gaps: list[float]) -> None:
         assert was_captured or gap < DEFAULTS.quiet or sum(captured) >= DEFAULTS.burst
 
 
+def test_a_reserve_that_comes_back_counts_at_once() -> None:
+    """Nothing was left when the file changed; it changes again half a minute later, and rests."""
+    schedule = Schedule(SETTINGS)
+    for _ in range(SETTINGS.burst + RESERVE + 10):
+        schedule.count_version("a", 0.0)
+    schedule.touch("a", 29.0)
+    schedule.touch("a", 30.5)
+    assert taken(schedule, 30.4 + DELIBERATE_REST) == []
+    assert taken(schedule, 30.6 + DELIBERATE_REST) == ["a"]
+
+
 @pytest.mark.parametrize("pauses", range(55, 65))
 def test_an_editors_saves_do_not_swallow_a_deliberate_one(pauses: int) -> None:
     """An editor saved with every pause until no token was left; somebody saves, and types for two seconds more."""

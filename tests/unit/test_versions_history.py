@@ -56,6 +56,23 @@ WAYS = [
         {Reason.REPLACED: 1, Reason.EMPTY: 1},
         id="moved away, made, and written",
     ),
+    pytest.param(
+        "f", [save(0, "x"), gone(300), save(301, "y", author="bob")], [3, 2, 1], {}, id="somebody else's anew"
+    ),
+    pytest.param(
+        "f",
+        [save(0, "x"), gone(300), Event(301, "x", origin=Origin.RESTORE)],
+        [3, 2, 1],
+        {},
+        id="deleted, and brought back at once",
+    ),
+    pytest.param(
+        "f",
+        [save(0, "x"), save(60, ""), gone(61), save(300, "y")],
+        [4, 3, 2, 1],
+        {},
+        id="emptied and deleted, and made again later",
+    ),
     pytest.param("f", [save(0, "x"), gone(300)], [2, 1], {}, id="rm, or mv to another name"),
     pytest.param("f", [save(0, "x"), gone(300), save(303, "y")], [3, 2, 1], {}, id="deleted, and made again later"),
     pytest.param("sedXQ1z8", [save(0, "x"), gone(0.1)], [2, 1], {}, id="sed -i's file: its only content"),

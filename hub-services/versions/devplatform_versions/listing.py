@@ -60,7 +60,7 @@ async def _find_renames(
     renames: dict[int, Rename] = {}
     for clue in list(clues(versions, older, is_end=older is None))[:_MOST_CLUES]:
         traces = await store.traces(owner, clue.version, clue.at - 2 * WITHIN, clue.at + 2 * WITHIN)
-        rename = find_rename(clue, traces)
+        rename = None if traces is None else find_rename(clue, traces)
         if rename is not None:
             renames[(clue.tombstone or clue.version).generation] = rename
     return renames

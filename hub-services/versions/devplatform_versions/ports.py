@@ -12,8 +12,6 @@ from devplatform_hub.core.errors import DevPlatformError, PublicError
 
 from .model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
 
-MOST_TRACES = 20
-"""As many traces of one content are told at most; so many are no longer looked at."""
 SIGNATURE_HEADER = "x-devplatform-signature"
 """Carries the signature of a granted upload, so that a URL in a log is no key."""
 
@@ -173,9 +171,10 @@ class ContentTracker(Protocol):
     """A store that finds a content again under another name, without a listing. One that cannot is no tracker, and
     then nothing is said of renames."""
 
-    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...]:
+    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...] | None:
         """Where exactly these bytes (SHA-256 and size) came to a path that had no live version, or went from one by a
-        deletion, within [since, until], by time; at most `MOST_TRACES`. The path of `content` is among them."""
+        deletion, within [since, until], by time, the path of `content` among them. None when the content is so common
+        that a store does not look: what is told is always all there is."""
         ...
 
 

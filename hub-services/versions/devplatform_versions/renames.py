@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from .model import Origin, Trace, Version
 from .noise import SHORT_LIFE, named_reason
-from .ports import MOST_TRACES
 
 WITHIN = timedelta(seconds=10)
 """How far apart both sides are seen: the agent waits a second before it believes a deletion, longer when it is busy."""
@@ -48,8 +47,6 @@ def clues(versions: Sequence[Version], older: Version | None, *, is_end: bool) -
 
 def find_rename(clue: Trace, traces: Sequence[Trace]) -> Rename | None:
     """The other side, when exactly one fits. `traces` are all with this content within twice `WITHIN` of the clue."""
-    if len(traces) >= MOST_TRACES:
-        return None
     lasting = [trace for trace in traces if not _is_passing(trace)]
     partners = [
         trace

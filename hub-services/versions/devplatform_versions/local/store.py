@@ -114,7 +114,7 @@ class LocalVersionStore(LoggingConfigurable):
             queries.changes, owner, min(max(0, since), _MOST), self._now(), limit=_bounded(limit)
         )
 
-    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...]:
+    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...] | None:
         return await self._open_engine.ask(queries.traces, owner, content, since, until, self._now())
 
     async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:

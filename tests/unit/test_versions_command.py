@@ -150,6 +150,8 @@ def test_copies_fit_their_bounds() -> None:
         "c_2026-03-15_14-30-20": 20,
         "b_2026-03-15_14-30-10": 10,
     }
+    emptied = saved("e", [save(0, "one"), save(60, ""), save(60.1, "two")])
+    assert [version.generation for version in select_copies([emptied], Bounds(versions=2)).values()] == [3, 1]
     assert sorted(select_copies(histories, Bounds(versions=2))) == [
         "b_2026-03-15_14-30-10",
         "b_2026-03-15_14-30-11",

@@ -130,6 +130,18 @@ async def test_folds_bursts_and_hides_the_steps_of_saving(service: Running) -> N
     assert '<span class="badge">1 empty version that a program wrote before the content</span>' in everything.text
 
 
+async def test_older_and_newer_pass_over_what_is_hidden(service: Running) -> None:
+    """The step between two saves is not what somebody wants to look at next; looked at, it has neighbours too."""
+    one = await service.local.put("alice", "a.txt", b"one")
+    step = await service.local.put("alice", "a.txt", b"")
+    two = await service.local.put("alice", "a.txt", b"two")
+    for at, older, newer in ((two, one, None), (one, None, two), (step, one, two)):
+        page = await service.page(f"w/alice/view?path=a.txt&generation={at.generation}")
+        for rel, other in (("prev", older), ("next", newer)):
+            found = re.search(rf'rel="{rel}" href="[^"]*generation=([0-9]+)"', page.text)
+            assert (found and found[1]) == (other and str(other.generation))
+
+
 async def test_pages_of_a_long_burst(service: Running) -> None:
     """A burst over two pages is one burst: its newest is a row once, and each version is there once."""
     for number in range(150):

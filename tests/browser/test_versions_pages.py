@@ -100,6 +100,24 @@ def notebook(version: int) -> bytes:
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
 
 
+async def busy_history(service: Running) -> None:
+    """A folder with a file that was renamed, saved over and over, and emptied on the way; and what editors leave."""
+    local = service.local
+    await local.put("alice", "notes/draft-of-the-diary.md", b"# Diary\n")
+    local.clock.move(minutes=40)
+    await local.put("alice", "notes/diary.md", b"# Diary\n")
+    await local.store.delete("alice", "notes/draft-of-the-diary.md", "alice")
+    local.clock.move(minutes=20)
+    for number in range(14):
+        local.clock.move(seconds=80)
+        await local.put("alice", "notes/diary.md", b"# Diary\n" + b"a line\n" * number)
+    local.clock.move(hours=1)
+    await local.put("alice", "notes/diary.md", b"")
+    await local.put("alice", "notes/diary.md", b"# Diary\n\nThe end\n")
+    for name in ("diary.md~", ".~lock.diary.md#", "x.db", "x.db-journal", ".ipynb_checkpoints/a.ipynb"):
+        await local.put("alice", f"notes/{name}", b"1")
+
+
 @pytest.fixture
 async def sample(tmp_path: Path) -> AsyncIterator[Sample]:
     async with running(tmp_path) as service:
@@ -117,6 +135,7 @@ async def sample(tmp_path: Path) -> AsyncIterator[Sample]:
         await put("alice", "ü" * 120 + ".txt", b"long\n")
         await put("alice", "old-plan.txt", b"the plan\n")
         await service.local.store.delete("alice", "old-plan.txt", "alice")
+        await busy_history(service)
         service.local.clock.move(minutes=5)
         compare = "w/alice/compare?path={}&a={}&b={}"
         yield Sample(
@@ -133,6 +152,10 @@ async def sample(tmp_path: Path) -> AsyncIterator[Sample]:
                 "notebook itself": "w/alice/notebook?path=report.ipynb",
                 "binary preview": "w/alice/view?path=data.bin",
                 "deleted": "w/alice/file?path=old-plan.txt",
+                "bursts": "w/alice/file?path=notes/diary.md",
+                "unfolded bursts": "w/alice/file?path=notes/diary.md&all=1",
+                "renamed": "w/alice/file?path=notes/draft-of-the-diary.md",
+                "hidden": "w/alice/folder?path=notes",
                 "choose a moment": "w/alice/restore-folder",
                 "folder restore": f"w/alice/restore-folder?at={quote(at.isoformat())}",
                 "error": "w/alice/file?path=never.txt",
@@ -259,6 +282,43 @@ async def test_works_by_keyboard(sample: Sample, browser: Browser) -> None:
         await page.get_by_role("button", name="Compare the two selected").focus()
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Cell 2 added text")).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["", "without scripts"])
+async def test_unfolds_a_burst_by_keyboard(sample: Sample, browser: Browser, scripts: bool) -> None:
+    """A burst is closed, opens with Enter where the focus is, and what is inside can be chosen and restored."""
+    async with visit(
+        browser, sample.service, viewport={"width": 1280, "height": 900}, java_script_enabled=scripts
+    ) as page:
+        await page.goto(sample.service.url + sample.pages["bursts"])
+        inside = page.locator(".group").last.get_by_role("button", name=re.compile("^Restore"))
+        count = await inside.count()
+        assert count == 0  # closed: nobody reads or reaches them
+        await page.locator(".group summary").last.focus()
+        await page.keyboard.press("Enter")
+        await expect(inside.first).to_be_visible()
+        await page.locator(".group").last.get_by_role("radio", name=re.compile("^Old side")).last.check()
+        await page.get_by_role("button", name="Compare the two selected").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("diary.md")
+        await page.go_back()
+        await expect(page.get_by_text("renamed from")).to_be_visible()
+        await page.get_by_role("link", name="notes/draft-of-the-diary.md").click()
+        await expect(page.get_by_text("This file was renamed")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+async def test_an_open_burst_fits(sample: Sample, browser: Browser, width: int, theme: str) -> None:
+    """The rows inside have room and contrast, and stand under the headings of the table."""
+    size = {"width": width, "height": 900}
+    async with visit(browser, sample.service, viewport=size, color_scheme=theme) as page:
+        await page.goto(sample.service.url + sample.pages["bursts"])
+        for summary in await page.locator(".group summary").all():
+            await summary.click()
+        if PICTURES:
+            await page.screenshot(path=f"{PICTURES}/versions-open-burst-{width}-{theme}.png", full_page=True)
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert await page.evaluate(LOW_CONTRAST) == []
 
 
 async def test_a_notebook_frame_has_no_origin_and_takes_the_theme(sample: Sample, browser: Browser) -> None:

@@ -64,6 +64,28 @@ async def test_listing(lab: Lab) -> None:
     assert "deleted" in versions(lab, "log", "gone.txt").stdout
 
 
+async def test_the_log_of_a_renamed_file(lab: Lab) -> None:
+    """`mv` in the terminal: both names say so, in the table and for programs."""
+    (lab.workspace / "m").mkdir()
+    for number in range(2):
+        (lab.workspace / "m" / "draft.txt").write_text(f"draft {number}\n")
+        await lab.settled()
+    await asyncio.sleep(2)  # what stands for less is taken for a step of a program
+    (lab.workspace / "m" / "draft.txt").rename(lab.workspace / "m" / "final.txt")
+    await lab.settled()
+    table = versions(lab, "log", "draft.txt", "--all", cwd="m").stdout.splitlines()
+    assert ["deleted, renamed to m/final.txt" in line for line in table] == [False, True, False, False]
+    (made,) = json.loads(versions(lab, "log", "m/final.txt", "--json").stdout)
+    source = json.loads(versions(lab, "log", "m/draft.txt", "--json").stdout)
+    assert made["renamed_from"] == {"path": "m/draft.txt", "generation": source[1]["generation"]}
+    assert [version["renamed_to"] for version in source] == [
+        {"path": "m/final.txt", "generation": made["generation"]},
+        None,
+        None,
+    ]
+    assert {version["hidden"] for version in source} == {None}
+
+
 async def test_comparing_and_getting(lab: Lab) -> None:
     """The last change without arguments, any two by number or name; an old version to a file or a pipe."""
     assert versions(lab, "diff", "d/a.txt").stdout.splitlines()[2:] == ["@@ -1 +1 @@", "-two", "+three"]

@@ -474,6 +474,42 @@ async def test_lets_old_versions_go(local_service: Running) -> None:
     assert [v["size"] for v in listed] == [1]
 
 
+async def test_notes_on_versions_are_asked_for(service: Running) -> None:
+    """Without `notes` the answer is as ever; with them it says what is hidden, folded and renamed, page by page."""
+    local = service.local
+    for text in (b"1", b"2", b"3", b"", b"4"):
+        last = await local.put("alice", "a.txt", text)
+    generations = [v.generation for v in (await local.store.list_versions("alice", "a.txt")).items]
+    local.clock.move(minutes=5)
+    moved = await local.put("alice", "b.txt", b"4")
+    end = await local.store.delete("alice", "a.txt", "alice")
+    assert end
+    plain = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt")).json
+    noted = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1")).json
+    burst = {"burst": str(last.generation)}
+    notes = [
+        {"generation": str(end.generation), "renamed_to": {"path": "b.txt", "generation": str(moved.generation)}},
+        {"generation": str(generations[1]), "hidden": "empty"},
+        *({"generation": str(generation), **burst} for generation in generations[2:]),
+    ]
+    assert noted == {**plain, "notes": notes}
+    assert (await service.fetch("GET", f"{ALICE}/versions?path=b.txt&notes=1")).json["notes"] == [
+        {
+            "generation": str(moved.generation),
+            "renamed_from": {"path": "a.txt", "generation": str(last.generation)},
+        }
+    ]
+    found: list[dict[str, object]] = []
+    token = ""
+    while token is not None:
+        page = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1&limit=2{token}")).json
+        found += page["versions"]
+        token = page["next"] and f"&token={page['next']}"
+    assert found == plain["versions"]
+    refused = await service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1&token=o.x.y")
+    assert (refused.status, refused.json["error"]["code"]) == (400, "token-invalid")
+
+
 async def test_says_when_the_store_cannot_be_used(service: Running) -> None:
     """A store that does not answer is 503 with a code, never a trace."""
     await service.local.store.close()

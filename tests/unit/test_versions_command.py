@@ -1,17 +1,23 @@
 """Times as people type them, paths as the shell has them, and which copies fit."""
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from devplatform_hub.core.errors import PublicError
-from devplatform_versions.cli_output import plain
+from devplatform_versions.cli_output import plain, show_history
+from devplatform_versions.history import arrange
 from devplatform_versions.locating import place
 from devplatform_versions.model import Version
 from devplatform_versions.moments import parse_moment
 from devplatform_versions.mount.selection import Bounds, select_copies
+from devplatform_versions.naming import version_names
+from devplatform_versions.renames import Rename
+from tests.unit.version_histories import gone, save
+from tests.unit.version_histories import history as saved
 
 NOW = datetime(2026, 3, 15, 14, 30, tzinfo=UTC)
 
@@ -93,6 +99,29 @@ def test_names_cannot_steer_the_terminal() -> None:
     assert plain("\x1b[31mré d\u202etxt\x07") == "\\x1b[31mré d\\u202etxt\\x07"
 
 
+def test_the_log_folds_hides_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """A burst is one line, what is hidden is named, a rename is told; --all has a line for each version."""
+    events = [save(0, ""), *(save(n + 0.5, f"{n}") for n in range(3)), gone(3600)]
+    versions = saved("n\x1b.txt", events)
+    renames = {5: Rename("new\x1b.txt", 9, came_from=False)}
+    show_history(arrange(versions, pinned=renames), version_names(versions), renames)
+    told = capsys.readouterr()
+    assert [line.split("  ") for line in re.sub("  +", "  ", told.out).splitlines()] == [
+        ["VERSION", "SAVED", "SIZE", "BY", "HOW", "NAME IN .versions"],
+        ["5", "2026-03-02 13:00:00Z", "alice", "deleted, renamed to new\\x1b.txt"],
+        ["4", "2026-03-02 12:00:02Z", "1 B", "alice", "capture", "n\\x1b_2026-03-02_12-00-02.txt"],
+        ["...", "2026-03-02 12:00:00Z", "alice", "2 more saves within 2 seconds"],
+    ]
+    assert told.err.splitlines() == [
+        "Hidden: 1 empty version that a program wrote before the content.",
+        "--all shows every version.",
+    ]
+    show_history(arrange(versions, reveal=True), version_names(versions), {})
+    told = capsys.readouterr()
+    assert (len(told.out.splitlines()), told.err) == (6, "")
+    assert "capture, 1 empty version that a program wrote before the content" in told.out
+
+
 def test_outside_of_a_session_there_is_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence with a code."""
     monkeypatch.chdir(tmp_path)
@@ -121,6 +150,8 @@ def test_copies_fit_their_bounds() -> None:
         "c_2026-03-15_14-30-20": 20,
         "b_2026-03-15_14-30-10": 10,
     }
+    emptied = saved("e", [save(0, "one"), save(60, ""), save(60.1, "two")])
+    assert [version.generation for version in select_copies([emptied], Bounds(versions=2)).values()] == [3, 1]
     assert sorted(select_copies(histories, Bounds(versions=2))) == [
         "b_2026-03-15_14-30-10",
         "b_2026-03-15_14-30-11",

@@ -11,15 +11,19 @@ import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from devplatform_hub.core.errors import PublicError
+from devplatform_versions.listing import list_history
+from devplatform_versions.local import queries
 from devplatform_versions.local.store import LocalVersionStore
 from devplatform_versions.model import UploadGrant, UploadRequest
 from devplatform_versions.ports import (
     SIGNATURE_HEADER,
+    ContentTracker,
     StoreUnavailable,
     UploadMismatch,
     UploadReceiver,
@@ -45,6 +49,20 @@ async def test_satisfies_every_port(kit: LocalUnderTest) -> None:
     """It is a whole store, and its uploads come to the service."""
     assert isinstance(kit.local, VersionStore)
     assert isinstance(kit.local, UploadReceiver)
+    assert isinstance(kit.local, ContentTracker)
+
+
+async def test_a_common_content_is_not_traced(kit: LocalUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking at all versions of it would take long: nothing is said, rather than a part. A page says no renames."""
+    monkeypatch.setattr(queries, "_TOO_COMMON", 3)
+    for name in ("a", "b", "c"):
+        last = await kit.put("alice", name, b"same")
+    window = (last.created - timedelta(minutes=1), last.created + timedelta(minutes=1))
+    found = await kit.local.traces("alice", last, *window)
+    assert [trace.version.path for trace in found or ()] == ["a", "b", "c"]
+    await kit.put("bob", "d", b"same")
+    assert await kit.local.traces("alice", last, *window) is None
+    assert (await list_history(kit.store, "alice", "a", None, 10)).renames == {}
 
 
 # The folder

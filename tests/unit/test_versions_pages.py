@@ -87,6 +87,92 @@ async def test_hides_noise_until_asked(service: Running) -> None:
     assert ">.git<" in everything.text
 
 
+async def test_names_what_is_hidden_in_a_folder(service: Running) -> None:
+    """Each reason with its count; a side file without its file, and what a person restored, is not noise."""
+    for path in ("work.txt", "work.txt~", "lab-journal", ".git/index", "alone.txt~", "x.lock", "db", "db-wal"):
+        await service.local.put("alice", path, b"1")
+    old = await service.local.put("alice", "db~", b"1")
+    await service.local.put("alice", "db~", b"2")
+    await service.local.store.restore("alice", "db~", old.generation, "alice")
+    page = await service.page("w/alice/folder")
+    assert (
+        "4 temporary or checkpoint items hidden: 1 lock marker, 1 side file of an editor, 1 journal of a database, "
+        "1 item of Git's own. Show them"
+    ) in text_of(page)
+    names = re.findall(r"<bdi>([^<]+)</bdi></a>", page.text)
+    assert names == ["alone.txt~", "db", "db~", "lab-journal", "work.txt"]
+
+
+async def test_folds_bursts_and_hides_the_steps_of_saving(service: Running) -> None:
+    """Autosaves are behind one line, an empty step is hidden and named; asked for, every version is a row."""
+    local = service.local
+    for number in range(5):
+        await local.put("alice", "a.txt", f"draft {number}".encode())
+        local.clock.move(minutes=2)
+    local.clock.move(hours=1)
+    await local.put("alice", "a.txt", b"")
+    await local.put("alice", "a.txt", b"done")
+    page = await service.page("w/alice/file?path=a.txt")
+    summary = re.search(r"<summary>(.*?)</summary>", page.text, re.DOTALL)
+    assert summary
+    assert " ".join(re.sub(r"<[^>]*>", "", summary[1]).split()) == (
+        "4 more saves within 9 minutes first 2026-03-01 12:00 UTC, last 2026-03-01 12:06 UTC"
+    )
+    assert page.text.count("<details>") == 1
+    assert page.text.count("of 2026-03-01 13:10 UTC</span></a>") == 2  # changes and download of the newest alone
+    assert (
+        "1 passing version hidden: 1 empty version that a program wrote before the content. "
+        "Show every version by itself"
+    ) in text_of(page)
+    everything = await service.page("w/alice/file?path=a.txt&all=1")
+    assert "<details>" not in everything.text
+    assert len(re.findall(r'name="a" value', everything.text)) == 7
+    assert '<span class="badge">1 empty version that a program wrote before the content</span>' in everything.text
+
+
+async def test_older_and_newer_pass_over_what_is_hidden(service: Running) -> None:
+    """The step between two saves is not what somebody wants to look at next; looked at, it has neighbours too."""
+    one = await service.local.put("alice", "a.txt", b"one")
+    step = await service.local.put("alice", "a.txt", b"")
+    two = await service.local.put("alice", "a.txt", b"two")
+    for at, older, newer in ((two, one, None), (one, None, two), (step, one, two)):
+        page = await service.page(f"w/alice/view?path=a.txt&generation={at.generation}")
+        for rel, other in (("prev", older), ("next", newer)):
+            found = re.search(rf'rel="{rel}" href="[^"]*generation=([0-9]+)"', page.text)
+            assert (found and found[1]) == (other and str(other.generation))
+
+
+async def test_pages_of_a_long_burst(service: Running) -> None:
+    """A burst over two pages is one burst: its newest is a row once, and each version is there once."""
+    for number in range(150):
+        await service.local.put("alice", "a.txt", str(number).encode())
+    first = await service.page("w/alice/file?path=a.txt")
+    following = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert following
+    second = await service.page(unescape(following[1]))
+    assert "99 more saves within 2 minutes; others are on the next page" in text_of(first)
+    assert "50 more saves within 49 seconds, of the burst that the page before ends with" in text_of(second)
+    both = [re.findall(r'name="a" value="([0-9]+)"', page.text) for page in (first, second)]
+    assert [len(generations) for generations in both] == [100, 50]
+    assert both[0] + both[1] == sorted({*both[0], *both[1]}, key=int, reverse=True)
+
+
+async def test_links_both_sides_of_a_rename(service: Running) -> None:
+    """The old name says where the file went, the new one where it came from; names are escaped."""
+    await service.local.put("alice", "old.txt", b"work")
+    service.local.clock.move(minutes=5)
+    await service.local.put("alice", f"{HOSTILE}.txt", b"work")
+    await service.local.store.delete("alice", "old.txt", "alice")
+    old = await service.page("w/alice/file?path=old.txt")
+    assert f"This file was renamed to {HOSTILE}.txt. What it was before is still here." in text_of(old)
+    assert "badge gone" not in old.text
+    new = await service.page(f"w/alice/file?path={quote(HOSTILE)}.txt")
+    assert "renamed from old.txt" in text_of(new)
+    for page, target in ((old, f"{HOSTILE}.txt"), (new, "old.txt")):
+        assert f'href="/services/versions/w/alice/file?path={quote(target)}"' in page.text
+        assert HOSTILE not in page.text
+
+
 async def test_says_until_when_a_version_is_kept(service: Running) -> None:
     """The newest is kept as long as it is there; twelve saves later the oldest two have ten newer ones above them."""
     saved = [await service.local.put("alice", "a.txt", str(number).encode()) for number in range(12)]

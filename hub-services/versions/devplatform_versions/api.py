@@ -10,12 +10,15 @@ from devplatform_hub.core.workspace import parse_path
 from .comparing import compare_as_text
 from .folder_restoring import FolderResult, FolderSummary, unavailable
 from .handlers import OwnedHandler, VersionsHandler
+from .history import arrange
+from .listing import list_history
 from .model import Unchanged
 from .ports import StoreUnavailable
 from .wire import (
     change_json,
     entry_json,
     grant_json,
+    notes_json,
     parse_generation,
     parse_item_path,
     parse_items,
@@ -55,9 +58,15 @@ class VersionsListHandler(OwnedHandler):
     """The versions of a file, newest first."""
 
     async def get(self, owner: str) -> None:
-        page = await self.store.list_versions(
-            owner, self.file_path(), token=self.text_argument("token"), limit=self.limit(500)
-        )
+        path, token, limit = self.file_path(), self.text_argument("token"), self.limit(500)
+        if self.flag("notes"):
+            listed = await list_history(self.store, owner, path, token, limit)
+            history = arrange(listed.versions, newer=listed.newer, older=listed.older, pinned=listed.pinned)
+            versions = [version_json(version) for version in listed.versions]
+            notes = notes_json(history, listed.newer, listed.renames)
+            self.send_json({"versions": versions, "next": listed.next_token, "notes": notes})
+            return
+        page = await self.store.list_versions(owner, path, token=token, limit=limit)
         self.send_json({"versions": [version_json(version) for version in page.items], "next": page.next_token})
 
 

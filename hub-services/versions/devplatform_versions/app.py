@@ -14,7 +14,7 @@ from traitlets.config import LoggingConfigurable
 from devplatform_hub.servicekit.app import Route, ServiceApp
 from devplatform_hub.servicekit.identity import HubSignIn
 
-from . import api, pages, presentation, previews, transfer, wire
+from . import api, noise, pages, presentation, previews, transfer, wire
 from .clock import SystemClock
 from .local.store import LocalVersionStore
 from .ports import UploadReceiver, VersionStore
@@ -111,6 +111,8 @@ class VersionsApp(ServiceApp):
             "utc": presentation.display_time,
             "kept": presentation.display_kept,
             "kept_why": presentation.explain_kept,
+            "span": presentation.display_span,
+            "reasons": noise.words,
         }
         environment.filters.update(filters)
         environment.globals.update(size_change=presentation.display_change, kind_of=presentation.kind_of)

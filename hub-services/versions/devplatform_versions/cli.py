@@ -16,13 +16,22 @@ import click
 from devplatform_hub.core.errors import PublicError
 
 from . import cli_output as output
-from .cli_asking import ask_service, choose_version, chosen_version, versions_of, write_to_file, write_to_stream
+from .cli_asking import (
+    ask_service,
+    choose_version,
+    chosen_version,
+    renames_of,
+    versions_of,
+    write_to_file,
+    write_to_stream,
+)
+from .history import arrange
 from .locating import place, workspace
 from .model import Version
 from .moments import parse_moment
 from .naming import version_names
 from .presentation import display_size
-from .wire import entry_json, time_text, version_json
+from .wire import entry_json, notes_json, time_text, version_json
 
 T = TypeVar("T")
 _EXIT = {400: 1, 401: 4, 403: 4, 404: 3, 409: 6, 412: 6, 503: 5}
@@ -50,6 +59,7 @@ class _Group(click.Group):
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 _AT = click.option("--at", metavar="TIME", help="As it was then: 2024-03-15T14:30Z, '2024-03-15 14:30' (UTC), 3h, 2d.")
+_SILENT = {"hidden": None, "burst": None, "renamed_from": None, "renamed_to": None}
 _VERSION = click.option("--version", "generation", metavar="GEN", help="The version with this number (see log).")
 
 
@@ -78,15 +88,21 @@ def list_folder(folder: str, deleted: bool, as_json: bool) -> None:
 
 @versions.command("log")
 @click.argument("file")
+@click.option("--all", "everything", is_flag=True, help="Show what is folded or hidden too.")
 @_JSON
-def log(file: str, as_json: bool) -> None:
-    """The versions of a file, newest first."""
-    found = versions_of(file)
+def log(file: str, everything: bool, as_json: bool) -> None:
+    """The versions of a file, newest first. Bursts of saves are folded, what programs leave while they save is hidden.
+
+    With --json all are there, and say `hidden` (why), `burst` (below which version), `renamed_from`, `renamed_to`.
+    """
+    found, renames = versions_of(file), renames_of(file)
     if as_json:
         names = version_names(found)
-        click.echo(json.dumps([{**version_json(v), "name": names.get(v.generation)} for v in found]))
+        notes = {note["generation"]: note for note in notes_json(arrange(found, pinned=renames), None, renames)}
+        described = (_SILENT | version_json(v) | notes.get(str(v.generation), {}) for v in found)
+        click.echo(json.dumps([{**body, "name": names.get(int(body["generation"]))} for body in described]))
     else:
-        output.show_versions(found)
+        output.show_history(arrange(found, pinned=renames, reveal=everything), version_names(found), renames)
 
 
 @versions.command("diff")
@@ -96,10 +112,13 @@ def log(file: str, as_json: bool) -> None:
 @_JSON
 def diff(file: str, a: str | None, b: str | None, as_json: bool) -> None:
     """How a file changed from version A to B: numbers, times or names. Without them: by the last save."""
-    kept = [version for version in versions_of(file) if not version.tombstone]
+    found = versions_of(file)
+    kept = [version for version in found if not version.tombstone]
     if a is None and len(kept) < 2:
         raise PublicError(f"{file} has one version only.", code="nothing-to-compare")
-    old = kept[1] if a is None else choose_version(kept, a, file)
+    # The save before, not what a program left on the way to this one.
+    saves = [row.version for row in arrange(found).rows if not row.version.tombstone]
+    old = (saves if len(saves) > 1 else kept)[1] if a is None else choose_version(kept, a, file)
     new = kept[0] if b is None else choose_version(kept, b, file)
     path = place(file)
     answer = ask_service(lambda client: client.diff(path, old.generation, new.generation))

@@ -17,7 +17,8 @@ from .locating import place
 from .model import Version
 from .moments import parse_moment
 from .naming import version_names
-from .wire import time_text
+from .renames import Rename
+from .wire import parse_renames, time_text
 
 T = TypeVar("T")
 
@@ -26,6 +27,12 @@ def versions_of(file: str) -> list[Version]:
     """The versions and tombstones of a file as the shell names it, newest first."""
     path = place(file)
     return ask_service(lambda client: client.versions(path), missing=f"{file} has no versions.")
+
+
+def renames_of(file: str) -> dict[int, Rename]:
+    """The renames of a file as the shell names it that are known, by generation."""
+    path = place(file)
+    return parse_renames(ask_service(lambda client: client.notes(path)))
 
 
 def chosen_version(found: list[Version], file: str, at: str | None, generation: str | None) -> Version:

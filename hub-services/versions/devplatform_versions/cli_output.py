@@ -11,9 +11,11 @@ import click
 
 from .capture.state_folder import state_folder
 from .capture.status import STATUS_FILE
-from .model import FolderEntry, Version
-from .naming import version_names
-from .presentation import display_size
+from .history import Group, History, Row
+from .model import FolderEntry
+from .noise import words
+from .presentation import display_size, display_span
+from .renames import Rename
 
 _MOST_SHOWN = 20
 _FILE_HEADS = ("--- ", "+++ ")
@@ -46,18 +48,34 @@ def show_folder(entries: Sequence[FolderEntry]) -> None:
     _table(("SAVED", "SIZE", "VERSIONS", "NAME"), rows)
 
 
-def show_versions(found: Sequence[Version]) -> None:
+def show_history(history: History, names: Mapping[int, str], renames: Mapping[int, Rename]) -> None:
     """The number of a version is what `--version` takes; its name is that in `.versions`."""
-    names = version_names(found)
-    rows = []
-    for version in found:
-        what = "deleted" if version.tombstone else version.origin.value
-        if version.live:
-            what += ", current"
-        shown = "" if version.tombstone else display_size(version.size)
-        named = plain(names.get(version.generation, ""))
-        rows.append((str(version.generation), moment(version.created), shown, plain(version.author), what, named))
+    rows: list[tuple[str, ...]] = []
+    for item in history.items:
+        if isinstance(item, Group):
+            told = f"{len(item.rows)} more saves within {display_span(item.span)}"
+            rows.append(("...", moment(item.oldest.created), "", plain(item.oldest.author), told, ""))
+        else:
+            rows.append(_version_line(item, names, renames))
     _table(("VERSION", "SAVED", "SIZE", "BY", "HOW", "NAME IN .versions"), rows)
+    if hidden := words(history.hidden_counts):
+        click.echo(f"Hidden: {hidden}.", err=True)
+    if hidden or any(isinstance(item, Group) for item in history.items):
+        click.echo("--all shows every version.", err=True)
+
+
+def _version_line(row: Row, names: Mapping[int, str], renames: Mapping[int, Rename]) -> tuple[str, ...]:
+    version = row.version
+    what = "deleted" if version.tombstone else version.origin.value
+    if rename := renames.get(version.generation):
+        what += f", renamed {'from' if rename.came_from else 'to'} {plain(rename.path)}"
+    if row.reason is not None:
+        what += f", {words({row.reason: 1})}"
+    if version.live:
+        what += ", current"
+    shown = "" if version.tombstone else display_size(version.size)
+    named = plain(names.get(version.generation, ""))
+    return (str(version.generation), moment(version.created), shown, plain(version.author), what, named)
 
 
 def show_diff(answer: Mapping[str, Any]) -> None:

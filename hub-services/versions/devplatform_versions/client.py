@@ -103,6 +103,14 @@ class VersionsClient:
                 break
         return found
 
+    async def notes(self, path: str) -> list[dict[str, Any]]:
+        """What the service says of a file's versions, newest first; nothing where it is too old to say anything."""
+        query = {"path": path, "limit": "1000", "notes": "1"}
+        try:
+            return [note async for note in self._pages("versions", query, "notes")]
+        except KeyError:
+            return []
+
     async def snapshot(self, folder: str, at: datetime | None = None) -> AsyncIterator[Version]:
         """What was live under a folder at a moment (None: now), by path."""
         query = {"path": folder, "limit": "1000"} | ({"at": time_text(at)} if at else {})

@@ -44,6 +44,28 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """A content that came to a path where there was none, or, with the tombstone, went from a path."""
+
+    version: Version
+    tombstone: Version | None = None
+
+    @property
+    def is_end(self) -> bool:
+        return self.tombstone is not None
+
+    @property
+    def at(self) -> datetime:
+        """When it came or went."""
+        return (self.tombstone or self.version).created
+
+    @property
+    def author(self) -> str:
+        """Who brought it or took it away."""
+        return (self.tombstone or self.version).author
+
+
+@dataclass(frozen=True, slots=True)
 class FolderEntry:
     """A file (with its newest version) or a folder directly inside the folder that was listed."""
 

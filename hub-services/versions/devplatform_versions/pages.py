@@ -1,7 +1,5 @@
 """The pages at /services/versions/: folders, the versions of a file, comparing, restoring."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -11,9 +9,11 @@ from devplatform_hub.servicekit.handlers import PageHandler
 
 from .comparing import compare_for_page, head_of, two_versions
 from .handlers import OwnedHandler, VersionsHandler
+from .history import Row, arrange
+from .listing import list_history
 from .model import FolderEntry, Page, Version
-from .noise import is_noise, is_noise_folder
-from .policy import RETENTION, Kept, kept_until
+from .noise import quiet_entries
+from .policy import RETENTION
 from .ports import PreconditionFailed, VersionNotFound
 from .presentation import image_type, kind_of, preview_limit
 
@@ -27,15 +27,6 @@ _MOMENTS = (
     ("A week ago", timedelta(days=7)),
     ("A month ago", timedelta(days=30)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class VersionRow:
-    """A version in a list, with the one before it in time (None: the first, or it is on the next page)."""
-
-    version: Version
-    previous: Version | None
-    kept: Kept | None = None
 
 
 class OwnedPage(PageHandler, OwnedHandler):
@@ -78,14 +69,15 @@ class FolderPage(OwnedPage):
             page = await self.store.list_folder(owner, folder, deleted=deleted, token=token, limit=_ROWS)
             complete = True
         entries = page.items
-        shown = [entry for entry in entries if everything or not _is_noise(folder, entry)]
+        quiet, hidden = quiet_entries(folder, entries)
+        shown = list(entries) if everything else quiet
         if page.next_token is None and not self.text_argument("token"):
             shown.sort(key=lambda entry: not entry.is_folder)  # folders first, where that is no matter of pages
         self.show(
             "folder.html",
             path=folder,
             entries=shown,
-            hidden=len(entries) - len(shown),
+            hidden={} if everything else hidden,
             following=page.next_token,
             is_first=not self.text_argument("token"),
             complete=complete,
@@ -120,23 +112,32 @@ class FilePage(OwnedPage):
     async def get(self, owner: str) -> None:
         path = self.file_path()
         token = self.text_argument("token")
-        page = await self.store.list_versions(owner, path, token=token, limit=_VERSION_ROWS)
+        page = await list_history(self.store, owner, path, token, _VERSION_ROWS)
         everything = self.flag("all")
-        rows = version_rows(page.items, 0 if token is None else RETENTION.kept_versions)  # a page has more than those
-        shown = [row for row in rows if everything or row.version.live or not is_noise(row.version)]
-        contents = [row.version for row in shown if not row.version.tombstone]
+        history = arrange(
+            page.versions,
+            newer=page.newer,
+            older=page.older,
+            newer_count=0 if token is None else RETENTION.kept_versions,  # a page has more than those
+            pinned=page.pinned,
+            reveal=everything,
+        )
+        unfolded = [item for item in history.items if isinstance(item, Row)]
+        contents = [row.version for row in (*unfolded, *history.rows) if not row.version.tombstone]
+        sides = sorted(list(dict.fromkeys(version.generation for version in contents))[:2])
         restored = self.optional_generation("restored")
         self.show(
             "file.html",
             path=path,
-            rows=shown,
-            hidden=len(rows) - len(shown),
+            items=history.items,
+            hidden=history.hidden_counts,
+            renames=page.renames,
             everything=everything,
             following=page.next_token,
             is_first=token is None,
             live_generation=await self.live_generation(path),
             latest=contents[0] if contents else None,
-            chosen=(contents[1].generation, contents[0].generation) if len(contents) > 1 else None,
+            chosen=sides if len(sides) == 2 else None,
             restored=next((v for v in contents if v.generation == restored and v.restored_from is not None), None),
         )
 
@@ -243,26 +244,3 @@ class RestoreFolderPage(OwnedPage):
             raise PublicError(
                 "That is not a moment.", code="time-invalid", hint="Go back and choose a date and a time."
             ) from None
-
-
-def version_rows(versions: Sequence[Version], newer: int = 0) -> list[VersionRow]:
-    """Versions, newest first, each with the older one that has content; `newer` ones are on pages before."""
-    rows: list[VersionRow] = []
-    previous: Version | None = None
-    newer += sum(not version.tombstone for version in versions)
-    for version in reversed(versions):
-        newer -= not version.tombstone
-        rows.append(VersionRow(version, previous, kept_until(version, newer)))
-        if not version.tombstone:
-            previous = version
-    rows.reverse()
-    return rows
-
-
-def _is_noise(folder: str, entry: FolderEntry) -> bool:
-    """Whether a row is hidden unless asked for. Somebody who is inside such a folder wants to see it."""
-    if entry.is_folder:
-        return is_noise_folder(entry.name)
-    if entry.newest is None or any(is_noise_folder(part) for part in folder.split("/")):
-        return False
-    return is_noise(entry.newest)

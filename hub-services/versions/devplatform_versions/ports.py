@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from devplatform_hub.core.errors import DevPlatformError, PublicError
 
-from .model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
+from .model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
 
 SIGNATURE_HEADER = "x-devplatform-signature"
 """Carries the signature of a granted upload, so that a URL in a log is no key."""
@@ -163,6 +163,18 @@ class OwnerList(Protocol):
 
     async def owners(self) -> list[str]:
         """Everybody who has versions here."""
+        ...
+
+
+@runtime_checkable
+class ContentTracker(Protocol):
+    """A store that finds a content again under another name, without a listing. One that cannot is no tracker, and
+    then nothing is said of renames."""
+
+    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...] | None:
+        """Where exactly these bytes (SHA-256 and size) came to a path that had no live version, or went from one by a
+        deletion, within [since, until], by time, the path of `content` among them. None when the content is so common
+        that a store does not look: what is told is always all there is."""
         ...
 
 

@@ -1,7 +1,8 @@
 """How names, sizes and files are shown and offered for download. Pure: everything a person can name is tamed here."""
 
+import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
@@ -88,6 +89,13 @@ def preview_limit(kind: str) -> int:
 def display_time(moment: datetime) -> str:
     """A moment without a script to make it local: `2026-03-15 14:30 UTC`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def display_span(span: timedelta) -> str:
+    """How long something took, rounded up: `40 seconds`, `20 minutes`."""
+    seconds = max(math.ceil(span.total_seconds()), 1)
+    count, unit = (seconds, "second") if seconds < 60 else (math.ceil(seconds / 60), "minute")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def display_kept(kept: Kept) -> str:

@@ -6,8 +6,9 @@ from devplatform_hub.core.errors import PublicError
 
 from .comparing import head_of, preview, too_large
 from .handlers import OwnedHandler
+from .history import arrange
 from .model import Version
-from .pages import OwnedPage, version_rows
+from .pages import OwnedPage
 from .presentation import image_type, kind_of, preview_limit
 
 # A notebook is somebody's HTML: its document has no origin, runs nothing and fetches nothing but our style sheets.
@@ -57,9 +58,10 @@ class ViewPage(OwnedPage):
         return {"kind": "image"}
 
     async def _neighbours(self, owner: str, version: Version) -> tuple[Version | None, Version | None]:
-        """The versions before and after this one, as far as they are among the newest 200."""
+        """The versions before and after this one that are not hidden, as far as they are among the newest 200."""
         page = await self.store.list_versions(owner, version.path, limit=_NEIGHBOURS)
-        contents = [row.version for row in version_rows(page.items) if not row.version.tombstone]
+        hidden = {row.version.generation for row in arrange(page.items).hidden} - {version.generation}
+        contents = [v for v in page.items if not v.tombstone and v.generation not in hidden]
         places = {candidate.generation: place for place, candidate in enumerate(contents)}
         place = places.get(version.generation)
         if place is None:

@@ -1,14 +1,16 @@
 """The JSON of the API (API.md): versions and requests as text, and back. What a client sends is checked here."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.workspace import parse_path
 
+from .history import Group, History
 from .model import Change, FolderEntry, Origin, UploadGrant, UploadRequest, Version
+from .renames import Rename
 
 _DECIMAL = re.compile(r"[0-9]{1,19}", re.ASCII)
 _MAX_GENERATION = 2**63 - 1
@@ -48,6 +50,30 @@ def entry_json(entry: FolderEntry) -> dict[str, Any]:
         "versions": entry.versions,
         "newest": version_json(entry.newest) if entry.newest else None,
     }
+
+
+def notes_json(history: History, newer: Version | None, renames: Mapping[int, Rename]) -> list[dict[str, Any]]:
+    """What there is to say of versions of a page, newest first; `newer` is the last one of the page before."""
+    notes: dict[int, dict[str, Any]] = {row.version.generation: {"hidden": row.reason} for row in history.hidden}
+    for group in history.items:
+        head = (group.head or newer) if isinstance(group, Group) else None
+        if isinstance(group, Group) and head is not None:
+            notes.update({row.version.generation: {"burst": str(head.generation)} for row in group.rows})
+    for generation, rename in renames.items():
+        other = {"path": rename.path, "generation": str(rename.generation)}
+        notes.setdefault(generation, {})["renamed_from" if rename.came_from else "renamed_to"] = other
+    return [{"generation": str(generation), **notes[generation]} for generation in sorted(notes, reverse=True)]
+
+
+def parse_renames(notes: Iterable[Mapping[str, Any]]) -> dict[int, Rename]:
+    """The renames among the notes of a file's versions, by generation."""
+    renames: dict[int, Rename] = {}
+    for note in notes:
+        for key in ("renamed_from", "renamed_to"):
+            if other := note.get(key):
+                rename = Rename(other["path"], int(other["generation"]), came_from=key == "renamed_from")
+                renames[int(note["generation"])] = rename
+    return renames
 
 
 def change_json(change: Change) -> dict[str, Any]:

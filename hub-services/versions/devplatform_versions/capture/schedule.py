@@ -11,7 +11,14 @@ from .settings import Settings
 
 BULK_RATE = 30
 """More new paths than this within a second, in one folder or below it, are a tool's work, not a person's."""
+DELIBERATE_REST = 2.0
+"""A file that rests so long after a save was saved by somebody, not by an editor that saves with every pause ..."""
+RESERVE = 40
+"""... and is not thinned, so many times beyond the burst, so that nobody saves by hand faster than is kept ..."""
+RESERVE_REFILL = 30.0
+"""... and once more in each such time; a program that writes every few seconds all day is thinned in the end."""
 _MOST_BUCKETS = 20_000
+_ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
@@ -25,9 +32,10 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Bucket:
-    """A token bucket: how many versions of a file may still follow at once."""
+    """A token bucket: how many versions of a file may still follow at once; its reserve is for deliberate saves."""
 
     tokens: float
+    reserve: float
     at: float
 
 
@@ -86,9 +94,11 @@ class Schedule:
         """This path changed."""
         pending = self._pending.get(path)
         if pending is not None:
-            pending.last = now
+            before, pending.last = self._due(path, pending), now
             if pending.suspicious:  # the write that was waited for
                 pending.suspicious, pending.not_before = False, 0.0
+                self._push(path, pending)
+            elif self._due(path, pending) < before:  # its reserve has come back
                 self._push(path, pending)
             return
         is_busy = self._arrivals.count(path, now) > BULK_RATE
@@ -146,11 +156,13 @@ class Schedule:
         self._busy.discard(path)
 
     def count_version(self, path: str, now: float) -> None:
-        """A version of this path was made: it takes a token."""
+        """A version of this path was made: it takes a token, of the reserve when there is no other."""
         if len(self._buckets) >= _MOST_BUCKETS:
-            self._buckets = {p: b for p, b in self._buckets.items() if self._tokens(b, now) < self.settings.burst}
-        bucket = self._buckets.get(path) or _Bucket(float(self.settings.burst), now)
-        self._buckets[path] = _Bucket(self._tokens(bucket, now) - 1, now)
+            self._buckets = {p: b for p, b in self._buckets.items() if not self._is_full(b, now)}
+        bucket = self._buckets.get(path) or self._full(now)
+        tokens, reserve = self._tokens(bucket, now), _reserve(bucket, now)
+        is_deliberate = tokens < 1 - _ROUNDING and reserve >= 1
+        self._buckets[path] = _Bucket(tokens - (not is_deliberate), reserve - is_deliberate, now)
 
     def next_due(self, *, bulk: bool) -> float | None:
         """When `take` may have something for a lane; None when nothing waits."""
@@ -169,7 +181,10 @@ class Schedule:
         due = min(pending.last + self.settings.quiet, pending.first + self.settings.longest_wait)
         bucket = self._buckets.get(path)
         if bucket is not None and (missing := 1 - self._tokens(bucket, pending.last)) > 0:
-            due = max(due, pending.last + missing * self.settings.refill)
+            wait = missing * self.settings.refill
+            if _reserve(bucket, pending.last) >= 1:
+                wait = min(wait, DELIBERATE_REST)
+            due = max(due, pending.last + wait)
         return max(due, pending.not_before)
 
     def _push(self, path: str, pending: _Pending) -> None:
@@ -177,3 +192,13 @@ class Schedule:
 
     def _tokens(self, bucket: _Bucket, now: float) -> float:
         return min(float(self.settings.burst), bucket.tokens + (now - bucket.at) / self.settings.refill)
+
+    def _full(self, now: float) -> _Bucket:
+        return _Bucket(float(self.settings.burst), float(RESERVE), now)
+
+    def _is_full(self, bucket: _Bucket, now: float) -> bool:
+        return self._tokens(bucket, now) >= self.settings.burst and _reserve(bucket, now) >= RESERVE
+
+
+def _reserve(bucket: _Bucket, now: float) -> float:
+    return min(float(RESERVE), bucket.reserve + (now - bucket.at) / RESERVE_REFILL)

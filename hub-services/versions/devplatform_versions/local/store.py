@@ -14,7 +14,7 @@ from devplatform_hub.ports import Clock
 
 from ..announcements import check_announcement
 from ..clock import SystemClock
-from ..model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
+from ..model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
 from ..ports import SIGNATURE_HEADER, PreconditionFailed, StoreUnavailable
 from . import changes, grants, queries
 from .database import INLINE_BYTES
@@ -29,7 +29,7 @@ _MOST = 2**62  # above every time and size, and SQLite still holds it
 
 
 class LocalVersionStore(LoggingConfigurable):
-    """Keeps versions in one folder of this machine; satisfies `VersionStore` and `UploadReceiver`."""
+    """Keeps versions in one folder of this machine; satisfies `VersionStore`, `UploadReceiver` and `ContentTracker`."""
 
     root = Unicode(
         ".devplatform/versions",
@@ -104,6 +104,9 @@ class LocalVersionStore(LoggingConfigurable):
         return await self._open_engine.ask(
             queries.changes, owner, min(max(0, since), _MOST), self._now(), limit=_bounded(limit)
         )
+
+    async def traces(self, owner: str, content: Version, since: datetime, until: datetime) -> tuple[Trace, ...] | None:
+        return await self._open_engine.ask(queries.traces, owner, content, since, until, self._now())
 
     async def grant_upload(self, owner: str, request: UploadRequest, author: str) -> UploadGrant | Unchanged:
         check_announcement(request, self.max_file_bytes)

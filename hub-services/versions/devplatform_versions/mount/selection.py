@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ..history import arrange
 from ..model import Version
 from ..naming import version_names
 
@@ -29,9 +30,14 @@ def select_copies(histories: Iterable[Iterable[Version]], bounds: Bounds) -> dic
     chosen: dict[str, Version] = {}
     left = bounds.total_bytes
     names = [_paths(history) for history in recent]
+    # A step of a program's save takes nobody's place.
+    kept_of = {
+        history[0].path: [row.version for row in arrange(history).rows if not row.version.tombstone]
+        for history in recent
+    }
     for rank in range(bounds.versions):
         for history, paths in zip(recent, names, strict=True):
-            kept = [version for version in history if not version.tombstone]
+            kept = kept_of[history[0].path]
             if rank < len(kept) and kept[rank].size <= min(left, bounds.file_bytes):
                 chosen[paths[kept[rank].generation]] = kept[rank]
                 left -= kept[rank].size

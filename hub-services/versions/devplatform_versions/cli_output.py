@@ -11,7 +11,7 @@ import click
 
 from .capture.state_folder import state_folder
 from .capture.status import STATUS_FILE
-from .model import FolderEntry, Version
+from .model import FolderEntry, Version, Visit
 from .naming import version_names
 from .presentation import display_size
 
@@ -58,6 +58,16 @@ def show_versions(found: Sequence[Version]) -> None:
         named = plain(names.get(version.generation, ""))
         rows.append((str(version.generation), moment(version.created), shown, plain(version.author), what, named))
     _table(("VERSION", "SAVED", "SIZE", "BY", "HOW", "NAME IN .versions"), rows)
+
+
+def show_visits(found: Sequence[Visit], now: datetime) -> None:
+    """Each visit of an administrator in a line, its reason in the next."""
+    if not found:
+        click.echo("Nobody has looked into your file versions.")
+    for visit in found:
+        until = f"may look until {moment(visit.until)}" if visit.over > now else f"ended {moment(visit.over)}"
+        click.echo(f"{moment(visit.opened)}  {plain(visit.actor)} (administrator), {until}")
+        click.echo(f"  {plain(visit.reason)}")
 
 
 def show_diff(answer: Mapping[str, Any]) -> None:

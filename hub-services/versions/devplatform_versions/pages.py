@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.servicekit.handlers import PageHandler
 
 from .comparing import compare_for_page, head_of, two_versions
-from .handlers import OwnedHandler, VersionsHandler
+from .handlers import VersionsHandler
 from .model import FolderEntry, Page, Version
 from .noise import is_noise, is_noise_folder
+from .owned_page import OwnedPage
 from .policy import RETENTION, Kept, kept_until
-from .ports import PreconditionFailed, VersionNotFound
+from .ports import PreconditionFailed
 from .presentation import image_type, kind_of, preview_limit
 
 _ROWS = 500
@@ -38,25 +38,6 @@ class VersionRow:
     kept: Kept | None = None
 
 
-class OwnedPage(PageHandler, OwnedHandler):
-    """A page about the caller's own files."""
-
-    def show(self, template: str, **namespace: Any) -> None:
-        """Answer with a page that knows whose files these are."""
-        self.render_page(template, base=f"{self.service_prefix}w/{self.owner}/", **namespace)
-
-    async def live_generation(self, path: str) -> int:
-        """The live generation of a file, 0 when it is deleted."""
-        try:
-            return (await self.store.get_version(self.owner, path)).generation
-        except VersionNotFound:
-            return 0
-
-    def go_to(self, page: str, **query: str) -> None:
-        """Show another page after a form was sent."""
-        self.redirect(f"{self.service_prefix}w/{self.owner}/{page}?{urlencode(query)}", status=303)
-
-
 class HomePage(PageHandler, VersionsHandler):
     """The way to one's own workspace."""
 
@@ -66,6 +47,8 @@ class HomePage(PageHandler, VersionsHandler):
 
 class FolderPage(OwnedPage):
     """What is in a folder."""
+
+    open_to_visits = True
 
     async def get(self, owner: str) -> None:
         folder = self.folder_path()
@@ -117,6 +100,8 @@ class FolderPage(OwnedPage):
 class FilePage(OwnedPage):
     """The versions of a file."""
 
+    open_to_visits = True
+
     async def get(self, owner: str) -> None:
         path = self.file_path()
         token = self.text_argument("token")
@@ -143,6 +128,8 @@ class FilePage(OwnedPage):
 
 class ComparePage(OwnedPage):
     """Two versions of a file side by side."""
+
+    open_to_visits = True
 
     async def get(self, owner: str) -> None:
         path = self.file_path()

@@ -66,6 +66,7 @@ def test_a_managed_service_is_a_command_of_the_hub() -> None:
         "url": "http://127.0.0.1:20003",
         "oauth_no_confirm": True,
         "display": True,
+        "oauth_client_allowed_scopes": ["custom:devplatform:versions:visit"],
     }
 
 

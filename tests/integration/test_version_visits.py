@@ -1,4 +1,4 @@
-"""An administrator's visit to somebody's versions at a real hub: its word about the browser's sign-in is what counts."""
+"""An administrator's visit to somebody's versions at a real hub, which says what the browser's sign-in may do."""
 
 import hashlib
 import json

@@ -19,7 +19,7 @@ from .local.store import LocalVersionStore, SystemClock
 from .ports import VersionStore
 from .retention import expire_forever
 from .service import VersionsService
-from .visiting import Visits
+from .visiting import Visits, may_visit
 
 _BETWEEN_LOOKS_AT_VISITS = 10.0  # seconds; what is over opens nothing before that either
 _OWNED = r"w/(?P<owner>[a-z0-9-]{1,63})/"
@@ -125,7 +125,9 @@ class VersionsApp(ServiceApp):
             "kept_why": presentation.explain_kept,
         }
         environment.filters.update(filters)
-        environment.globals.update(size_change=presentation.display_change, kind_of=presentation.kind_of)
+        environment.globals.update(
+            size_change=presentation.display_change, kind_of=presentation.kind_of, may_visit=may_visit
+        )
         return application
 
     async def start_service(self) -> None:

@@ -7,7 +7,7 @@ from devplatform_hub.servicekit.handlers import PageHandler
 
 from .handlers import OwnedHandler
 from .ports import VersionNotFound
-from .visiting import Notices, may_visit, notices_of
+from .visiting import Notices, notices_of
 
 
 class OwnedPage(PageHandler, OwnedHandler):
@@ -28,7 +28,6 @@ class OwnedPage(PageHandler, OwnedHandler):
             owner=self.owner,
             visit=self.visit,
             notices=self.notices,
-            may_visit=may_visit(self.person),
             administers=False,
             **namespace,
         )

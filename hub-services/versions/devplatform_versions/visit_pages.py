@@ -51,7 +51,6 @@ class OpenVisitPage(AdministratorsPage):
         self.render_page(
             "open_visit.html",
             administers=True,
-            may_visit=True,
             visit=self.visits.find(self.person, self.browser_session),
             notices=None,
             problem=problem,

@@ -15,6 +15,7 @@ from tornado import web
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.servicekit import audit
 from devplatform_versions import cli, cli_output
+from devplatform_versions.client import Endpoint, VersionsClient
 from devplatform_versions.handlers import OwnedHandler
 from devplatform_versions.model import Visit
 from devplatform_versions.ports import StoreUnavailable
@@ -414,6 +415,17 @@ async def test_the_owner_reads_of_it(service: Running, ada: Browser) -> None:
     assert "a reason with &lt;b&gt;" in (await bob.get("w/bob/visits")).text
     (kept,) = (await service.fetch("GET", "api/v1/w/bob/visits", "bob-token")).json["visits"]
     assert kept == visit | {"dismissed": True}
+
+
+async def test_the_client_reads_the_list(service: Running, ada: Browser) -> None:
+    """As the command in a session does."""
+    await ada.visit()
+    kept = await service.local.local.visits("bob")
+    endpoint = Endpoint(service.url, service.origin, "bob", "bob-token")
+    async with VersionsClient(endpoint) as client:
+        assert tuple(await client.visits()) == kept
+        await ada.post("admin/end")
+        assert [visit.ended for visit in await client.visits()] == [service.local.clock.now()]
 
 
 async def test_of_many_visits_the_newest_are_told(service: Running) -> None:

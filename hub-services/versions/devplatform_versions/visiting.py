@@ -188,14 +188,12 @@ class Visits:
             raise PublicError("Too many visits are under way.", code="too-many-visits", status=503)
 
     async def _begin(self, person: Person, session: str, owner: str, name: str, reason: str) -> OpenVisit:
-        book, before = self.book, self._open.get(session)
-        if before is not None:
-            await self.end(before, "another visit was opened")
+        book = self.book
         now: datetime = self.clock.now()
         visit = Visit(secrets.token_hex(8), person.name, reason, now, now + timedelta(seconds=self.seconds))
         began = self.monotonic()
         await book.add_visit(owner, visit)
-        if session in self._open:  # two forms at once: what the other opened ends
+        if session in self._open:
             await self.end(self._open[session], "another visit was opened")
         self._open[session] = OpenVisit(visit, owner, name, session, began)
         return self._open[session]

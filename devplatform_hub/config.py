@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .atomic_files import write_atomically
+from .core.group_roles import CUSTOM_SCOPES
 from .core.identity import LOCAL_DOMAIN
 from .hub_database import connection_settings
 from .hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, HubService, managed, roles, server_scopes
@@ -56,6 +57,8 @@ def _compose(c: Any, services: list[HubService]) -> None:
     from .log_filter import without_traces
     from .stop_notes import log_and_note
 
+    own = {name: dict(scope) for name, scope in CUSTOM_SCOPES.items()}
+    c.JupyterHub.custom_scopes = {**_so_far(c.JupyterHub, "custom_scopes", {}), **own}
     given = _so_far(c.JupyterHub, "load_roles", [])
     names = {role.get("name") for role in given}
     c.JupyterHub.load_roles = [*given, *(role for role in roles(services) if role["name"] not in names)]

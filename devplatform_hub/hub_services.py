@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .core.group_roles import VISIT_VERSIONS
+
 
 @dataclass(frozen=True, slots=True)
 class HubService:
     """One service: `scopes` is all that its own token may do at the hub, `has_pages` whether people visit it.
 
+    `visitor_scopes` are those of a person's that their sign-in in a browser tells the service of, if they have them.
     `classes` are the traitlets classes that its process reads settings for, from its command line.
     """
 
@@ -22,6 +25,7 @@ class HubService:
     has_pages: bool
     classes: tuple[str, ...]
     scopes: tuple[str, ...] = ()
+    visitor_scopes: tuple[str, ...] = ()
 
     @property
     def access_scope(self) -> str:
@@ -30,7 +34,12 @@ class HubService:
 
 
 VERSIONS = HubService(
-    "versions", "devplatform_versions", "File versions", has_pages=True, classes=("VersionsApp", "LocalVersionStore")
+    "versions",
+    "devplatform_versions",
+    "File versions",
+    has_pages=True,
+    classes=("VersionsApp", "LocalVersionStore"),
+    visitor_scopes=(VISIT_VERSIONS,),
 )
 MLFLOW = HubService("mlflow", "devplatform_mlflow_proxy", "MLflow", has_pages=True, classes=("MlflowProxyApp",))
 CULLER = HubService(
@@ -54,7 +63,7 @@ def managed(
         "environment": dict(environment),
     }
     if service.has_pages:
-        entry |= {"url": f"http://127.0.0.1:{port}", "oauth_no_confirm": True, "display": True}
+        entry |= {"url": f"http://127.0.0.1:{port}", **_of_pages(service)}
     return entry
 
 
@@ -62,9 +71,16 @@ def external(service: HubService, *, url: str, token: str, redirect_uri: str = "
     """The entry for a service that runs elsewhere with this token, which comes from a secret."""
     entry: dict[str, Any] = {"name": service.name, "api_token": token}
     if service.has_pages:
-        entry |= {"url": url, "oauth_no_confirm": True, "display": True}
+        entry |= {"url": url, **_of_pages(service)}
         if redirect_uri:
             entry["oauth_redirect_uri"] = redirect_uri
+    return entry
+
+
+def _of_pages(service: HubService) -> dict[str, Any]:
+    entry: dict[str, Any] = {"oauth_no_confirm": True, "display": True}
+    if service.visitor_scopes:
+        entry["oauth_client_allowed_scopes"] = list(service.visitor_scopes)
     return entry
 
 

@@ -4,24 +4,33 @@ A trace tells an administrator that the hub is at fault, and anybody who can sen
 """
 
 import logging
+import re
 from typing import Any
 
 from tornado import web
 
+from .core.group_roles import VISIT_VERSIONS
+
 _UNREADABLE = "Couldn't parse JSON"
+_FEWER_SCOPES = re.compile(r"Service .* requested scopes (\S+) for user .*, granting only (\S+)\.", re.DOTALL)
 _LONGEST = 2000
 _LONGEST_LINE = 4000
 
 
 class RefusalsWithoutTraces(logging.Filter):
-    """Takes the trace, and no more, from lines about refusals of ours and about a body that is no JSON.
+    """Takes the trace from lines about refusals of ours and about a body that is no JSON, and leaves out one warning.
+
+    The file versions ask every visitor's sign-in for a scope that administrators alone have: JupyterHub warns of
+    each person who has it not, which is everybody else.
 
     Any line is cut where it becomes longer than anything of the hub's own: addresses and headers of 64 KiB, which
     anybody can send, are in its lines about requests.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always true."""
+        """False for that warning."""
+        if _is_expected(record):
+            return False
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and (_is_refusal(error) or record.msg == _UNREADABLE):
             record.msg, record.args = "%s: %s", (record.getMessage(), str(error)[:_LONGEST])
@@ -46,6 +55,11 @@ def without_traces(logging_config: Any) -> dict[str, Any]:
         "handlers": {**handlers, "console": console},
         "loggers": {"devplatform": {"level": "INFO", "handlers": ["console"]}, **config.get("loggers", {})},
     }
+
+
+def _is_expected(record: logging.LogRecord) -> bool:
+    found = _FEWER_SCOPES.fullmatch(str(record.msg))
+    return found is not None and {*found[1].split(",")} - {*found[2].split(",")} == {VISIT_VERSIONS}
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyterhub import orm, roles
+from jupyterhub import orm, roles, scopes
 
-from ..core.group_roles import PLATFORM_ROLES, regrouping_in_words
+from ..core.group_roles import CUSTOM_SCOPES, PLATFORM_ROLES, regrouping_in_words
 from ..core.identity import GroupName
 from ..servicekit import audit
 
@@ -23,6 +23,8 @@ def grant_roles(
     Called at every start, after the hub has read its own roles: what is configured no longer is taken away. `before`
     is what `granted_roles` said before that; each role that has other groups now is in the audit.
     """
+    # Known already where `setup(c)` was called; a hub that only signs people in with us has no role without them.
+    scopes.define_custom_scopes({name: dict(scope) for name, scope in CUSTOM_SCOPES.items()})
     defined = {role["name"] for role in hub.load_roles}
     for role in PLATFORM_ROLES:
         if role["name"] not in defined:

@@ -6,6 +6,12 @@ from typing import Any
 from .identity import GroupName
 
 USER_ROLE, ADMIN_ROLE = "jupyter-user", "jupyter-admin"
+VISIT_VERSIONS = "custom:devplatform:versions:visit"
+"""Whoever holds it may look into other people's file versions, after saying why."""
+CUSTOM_SCOPES: Mapping[str, Mapping[str, str]] = {
+    VISIT_VERSIONS: {"description": "Look into other people's file versions, with a reason that they see."}
+}
+"""What the platform adds to JupyterHub's scopes (`JupyterHub.custom_scopes`)."""
 PLATFORM_ROLES: tuple[Mapping[str, Any], ...] = (
     {
         "name": USER_ROLE,
@@ -15,7 +21,16 @@ PLATFORM_ROLES: tuple[Mapping[str, Any], ...] = (
     {
         "name": ADMIN_ROLE,
         "description": "Members of the administrators group: everybody's servers, and who there is",
-        "scopes": ["admin-ui", "list:users", "read:users", "read:groups", "servers", "access:servers", "read:metrics"],
+        "scopes": [
+            "admin-ui",
+            "list:users",
+            "read:users",
+            "read:groups",
+            "servers",
+            "access:servers",
+            "read:metrics",
+            VISIT_VERSIONS,
+        ],
     },
 )
 """Granted to the two groups of the platform; a hub may define them otherwise in its `load_roles`."""

@@ -1,5 +1,6 @@
 """The base of every route of every service: signed in or refused, errors that a person can read, strict headers."""
 
+import hashlib
 import json
 import logging
 import secrets
@@ -142,6 +143,14 @@ class ServiceHandler(HubOAuthenticated, _ServiceBase):
     @property
     def hub_auth(self) -> HubSignIn:
         return self.settings["hub_auth"]
+
+    @property
+    def browser_session(self) -> str:
+        """What stands for this browser's sign-in at the service; empty when the request came with a token."""
+        if self.hub_auth.get_token(self, in_cookie=False):
+            return ""
+        token = self.hub_auth.get_token(self)
+        return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest() if token else ""
 
     async def prepare(self) -> None:
         model = await self.hub_auth.get_user(self, sync=False)

@@ -16,19 +16,24 @@ _LONGEST_PAGE = 2048
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The signed-in person: the hub's name, its slug (the owner of files), administrator or not, whole group names."""
+    """The signed-in person: the hub's name, its slug (the owner of files), administrator or not, whole group names.
+
+    `scopes` are those of the credential that was used, which may be fewer than the person's.
+    """
 
     name: str
     slug: str
     admin: bool
     groups: frozenset[str]
+    scopes: frozenset[str] = frozenset()
 
     @classmethod
     def of_model(cls, model: Mapping[str, Any]) -> "Person":
         """The person of a hub user model (`GET /hub/api/user`)."""
         name = str(model["name"])
         groups = frozenset(str(group) for group in model.get("groups") or ())
-        return cls(name=name, slug=slug(name), admin=bool(model.get("admin")), groups=groups)
+        scopes = frozenset(str(scope) for scope in model.get("scopes") or ())
+        return cls(name=name, slug=slug(name), admin=bool(model.get("admin")), groups=groups, scopes=scopes)
 
 
 class BoundedAnswers(_ExpiringDict):

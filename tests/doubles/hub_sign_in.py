@@ -7,11 +7,17 @@ from devplatform_hub.servicekit.identity import HubSignIn
 
 
 def user_model(
-    name: str, *, service: str = "versions", admin: bool = False, groups: tuple[str, ...] = (), kind: str = "user"
+    name: str,
+    *,
+    service: str = "versions",
+    admin: bool = False,
+    groups: tuple[str, ...] = (),
+    kind: str = "user",
+    scopes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """What `GET /hub/api/user` answers for a token that may use `service` ("" for one that may not)."""
-    scopes = [f"access:services!service={service}"] if service else ["read:users:name!user=" + name]
-    return {"kind": kind, "name": name, "admin": admin, "groups": list(groups), "scopes": scopes}
+    """What `GET /hub/api/user` answers for a token that may use `service` ("" for one that may not), with `scopes`."""
+    own = [f"access:services!service={service}"] if service else ["read:users:name!user=" + name]
+    return {"kind": kind, "name": name, "admin": admin, "groups": list(groups), "scopes": [*own, *scopes]}
 
 
 class TableSignIn(HubSignIn):

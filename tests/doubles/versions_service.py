@@ -12,6 +12,7 @@ import aiohttp
 from tornado import web
 from yarl import URL
 
+from devplatform_hub.core.group_roles import VISIT_VERSIONS
 from devplatform_versions.app import VersionsApp
 from devplatform_versions.ports import UploadReceiver
 from devplatform_versions.rendering.client import Renderer
@@ -24,6 +25,9 @@ MODELS = {
     "alice-token": user_model("alice"),
     "bob-token": user_model("bob"),
     "root-token": user_model("root", admin=True),
+    "ada-token": user_model("ada", admin=True, scopes=(VISIT_VERSIONS,)),
+    "ada-second-token": user_model("ada", admin=True, scopes=(VISIT_VERSIONS,)),
+    "ben-token": user_model("ben", admin=True, scopes=(VISIT_VERSIONS,)),
     "noscope-token": user_model("alice", service=""),
 }
 

@@ -11,6 +11,7 @@ from traitlets.config import Config
 
 import devplatform_hub
 from devplatform_hub.config import Machine, setup, setup_machine
+from devplatform_hub.core.group_roles import CUSTOM_SCOPES, PLATFORM_ROLES
 from devplatform_hub.hub_services import CULLER, MLFLOW, SERVICES, VERSIONS, external, managed, roles, server_scopes
 from devplatform_hub.stop_notes import log_and_note
 
@@ -66,6 +67,7 @@ def test_a_managed_service_is_a_command_of_the_hub() -> None:
         "url": "http://127.0.0.1:20003",
         "oauth_no_confirm": True,
         "display": True,
+        "oauth_client_allowed_scopes": ["custom:devplatform:versions:visit"],
     }
 
 
@@ -102,6 +104,17 @@ def test_setup_alone_names_no_service_that_is_not_there() -> None:
     assert c.JupyterHub.load_roles == roles([])
     assert c.Spawner.server_token_scopes == ["users:activity!user", "access:servers!server"]
     assert c.JupyterHub.spawner_class == "devplatform_hub.spawner.DevPlatformSpawner"
+
+
+def test_setup_defines_the_scopes_that_roles_of_the_platform_have() -> None:
+    """Besides an operator's own; a role with one that the hub does not know would end it."""
+    c = Config()
+    c.JupyterHub.custom_scopes = {"custom:theirs": {"description": "Theirs."}}
+    devplatform_hub.setup(c)
+    assert c.JupyterHub.custom_scopes == {"custom:theirs": {"description": "Theirs."}, **CUSTOM_SCOPES}
+    named = {scope for role in PLATFORM_ROLES for scope in role["scopes"] if scope.startswith("custom:")}
+    asked = {scope for service in SERVICES for scope in service.visitor_scopes}
+    assert named == asked == set(CUSTOM_SCOPES)
 
 
 def test_setup_adds_to_what_an_operator_configured() -> None:

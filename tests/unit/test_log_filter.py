@@ -77,3 +77,27 @@ def test_it_is_added_to_what_is_configured(given: dict[str, Any], expected: dict
     assert without_traces(once) == once
     made = logging.config.DictConfigurator(once).configure_filter(once["filters"]["devplatform-refusals"])
     assert isinstance(made, RefusalsWithoutTraces)
+
+
+@pytest.mark.parametrize(
+    ("message", "kept"),
+    [
+        pytest.param(
+            "Service versions requested scopes b,custom:devplatform:versions:visit,a for user alice,"
+            " granting only a,b.",
+            False,
+            id="what only administrators have",
+        ),
+        pytest.param(
+            "Service versions requested scopes custom:devplatform:versions:visit,servers,a for user alice,"
+            " granting only a.",
+            True,
+            id="and another besides",
+        ),
+        pytest.param("Service x requested scopes servers,a for user alice, granting only a.", True, id="another"),
+    ],
+)
+def test_everybodys_sign_in_at_the_versions_is_no_warning(message: str, kept: bool) -> None:
+    """JupyterHub warns of each person who lacks a scope that a service asks for."""
+    record = logging.LogRecord("JupyterHub", logging.WARNING, __file__, 1, message, (), None)
+    assert RefusalsWithoutTraces().filter(record) is kept

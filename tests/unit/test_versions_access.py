@@ -44,7 +44,7 @@ async def test_the_walk_covers_every_route(service: Running) -> None:
     listening = {rule.matcher.regex.pattern for rule in application.wildcard_router.rules}
     table = {f"{PREFIX}{pattern}$" for pattern, *_ in service.app.routes()}
     assert listening == table | {f"{PREFIX}{pattern}$" for pattern in _OF_THE_KIT}
-    assert len(routes(service)) == (21 if service.is_receiver else 20)
+    assert len(routes(service)) == (25 if service.is_receiver else 24)
 
 
 async def test_is_closed_without_credentials(service: Running) -> None:
@@ -71,11 +71,11 @@ async def test_is_closed_to_a_token_without_the_scope(service: Running) -> None:
             assert (answer.status, answer.json["error"]["code"]) == (403, "scope-missing"), (method, path)
 
 
-@pytest.mark.parametrize("token", ["bob-token", "root-token"])
+@pytest.mark.parametrize("token", ["bob-token", "root-token", "ada-token"])
 async def test_hides_everybody_elses_files(service: Running, token: str) -> None:
-    """Another person, an administrator too, gets the same 404 for what is there and what is not."""
+    """Another person, an administrator without a visit too, gets the same 404 for what is there and what is not."""
     owned = [(path, handler) for path, handler in routes(service) if issubclass(handler, OwnedHandler)]
-    assert len(owned) == 18
+    assert len(owned) == 20
     for path, handler in owned:
         for method in methods_of(handler):
             there = await service.fetch(method, f"{path}?{service.query}", token)
@@ -88,8 +88,9 @@ async def test_hides_everybody_elses_files(service: Running, token: str) -> None
 async def test_refuses_every_other_method(service: Running) -> None:
     """What a route does not do is 405, and changes nothing."""
     for path, handler in routes(service):
+        token = "ada-token" if path.startswith("admin/") else "alice-token"
         for method in set(METHODS) - methods_of(handler):
-            answer = await service.fetch(method, f"{path}?{service.query}")
+            answer = await service.fetch(method, f"{path}?{service.query}", token)
             assert answer.status == 405, (method, path)
 
 
@@ -106,7 +107,7 @@ async def test_needs_the_xsrf_token_with_a_cookie(service: Running, headers: dic
     """Everything that changes something is refused to a cookie alone, and allowed with the token of the page."""
     cookie = service.cookie("alice-token")
     posts = [path for path, handler in routes(service) if "POST" in methods_of(handler)]
-    assert len(posts) == 6
+    assert len(posts) == 9
     for path in posts:
         answer = await service.fetch(
             "POST", f"{path}?{service.query}", "", headers=headers | {"Cookie": cookie}, json={}

@@ -130,6 +130,19 @@ async def test_a_lost_content_file_is_healed_by_the_next_save(kit: LocalUnderTes
     assert await content(kit.store, version) == LARGE
 
 
+async def test_a_store_of_an_earlier_release_gets_what_came_later(kit: LocalUnderTest, tmp_path: Path) -> None:
+    """Without another format: the earlier release opens it still."""
+    version = await kit.put("alice", "f", b"1")
+    await kit.store.close()
+    with closing(sqlite3.connect(tmp_path / "versions" / "store.sqlite")) as database, database:
+        database.execute("DROP TABLE visits")
+    await kit.open()
+    assert await kit.local.visits("alice") == ()
+    assert await content(kit.store, version) == b"1"
+    with closing(sqlite3.connect(tmp_path / "versions" / "store.sqlite")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+
+
 # What is not opened
 
 

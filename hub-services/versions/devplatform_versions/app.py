@@ -14,18 +14,20 @@ from traitlets.config import LoggingConfigurable
 from devplatform_hub.servicekit.app import Route, ServiceApp
 from devplatform_hub.servicekit.identity import HubSignIn
 
-from . import api, noise, pages, presentation, previews, transfer, wire
+from . import api, noise, pages, presentation, previews, transfer, visit_pages, wire
 from .clock import SystemClock
 from .local.store import LocalVersionStore
 from .ports import UploadReceiver, VersionStore
 from .retention import expire_forever
 from .service import VersionsService
+from .visiting import Visits, may_visit
 
+_BETWEEN_LOOKS_AT_VISITS = 10.0  # seconds; what is over opens nothing before that either
 _OWNED = r"w/(?P<owner>[a-z0-9-]{1,63})/"
 
 
 class VersionsApp(ServiceApp):
-    """File versions at /services/versions/, for everybody about their own files only.
+    """File versions at /services/versions/, for everybody about their own files; for administrators see `visiting`.
 
     It needs no scope of the hub's API: who asks comes from their own token.
     """
@@ -42,8 +44,15 @@ class VersionsApp(ServiceApp):
     retention_interval = Float(
         6 * 3600.0, min=1, help="Seconds between sweeps that let go of what the retention policy does not keep."
     ).tag(config=True)
+    visit_seconds = Float(
+        1800.0,
+        min=60,
+        max=86_400,
+        help="How long an administrator may look into another person's versions after saying why, in seconds.",
+    ).tag(config=True)
     clock = AnyTrait(help="Tells the time; tests choose it.")
     service = Instance(VersionsService)
+    visits = Instance(Visits)
 
     aliases = {**ServiceApp.aliases, "data": "LocalVersionStore.root"}
     classes = [LocalVersionStore]
@@ -66,9 +75,15 @@ class VersionsApp(ServiceApp):
             store.upload_url = f"{prefix}local-upload/"
         return VersionsService(store, self.clock)
 
+    @default("visits")
+    def _default_visits(self) -> Visits:
+        return Visits(self.service.store, self.clock, self.visit_seconds)
+
     def routes(self) -> Sequence[Route]:
         """The API, the pages, and what the pages show."""
-        shared, receives = {"service": self.service}, isinstance(self.service.store, UploadReceiver)
+        shared = {"service": self.service, "visits": self.visits}
+        receives = isinstance(self.service.store, UploadReceiver)
+        uploads = (r"local-upload/(?P<token>[A-Za-z0-9_-]{1,8192})", transfer.UploadHandler, {"service": self.service})
         owned: tuple[tuple[str, type[web.RequestHandler]], ...] = (
             (rf"api/v1/{_OWNED}folder", api.FolderHandler),
             (rf"api/v1/{_OWNED}versions", api.VersionsListHandler),
@@ -80,6 +95,7 @@ class VersionsApp(ServiceApp):
             (rf"api/v1/{_OWNED}deletions", api.DeletionsHandler),
             (rf"api/v1/{_OWNED}restore", api.RestoreHandler),
             (rf"api/v1/{_OWNED}restore-folder", api.RestoreFolderHandler),
+            (rf"api/v1/{_OWNED}visits", visit_pages.VisitsHandler),
             (rf"{_OWNED}folder", pages.FolderPage),
             (rf"{_OWNED}file", pages.FilePage),
             (rf"{_OWNED}view", previews.ViewPage),
@@ -88,15 +104,14 @@ class VersionsApp(ServiceApp):
             (rf"{_OWNED}compare", pages.ComparePage),
             (rf"{_OWNED}restore", pages.RestorePage),
             (rf"{_OWNED}restore-folder", pages.RestoreFolderPage),
+            (rf"{_OWNED}visits", visit_pages.VisitsPage),
         )
         return (
             ("", pages.HomePage, shared),
             ("api/v1/me", api.MeHandler, shared),
-            *(
-                ((r"local-upload/(?P<token>[A-Za-z0-9_-]{1,8192})", transfer.UploadHandler, shared),)
-                if receives
-                else ()
-            ),
+            ("admin/", visit_pages.OpenVisitPage, shared),
+            ("admin/end", visit_pages.EndVisitPage, shared),
+            *((uploads,) if receives else ()),
             *((pattern, handler, shared) for pattern, handler in owned),
         )
 
@@ -115,13 +130,18 @@ class VersionsApp(ServiceApp):
             "reasons": noise.words,
         }
         environment.filters.update(filters)
-        environment.globals.update(size_change=presentation.display_change, kind_of=presentation.kind_of)
+        environment.globals.update(
+            size_change=presentation.display_change, kind_of=presentation.kind_of, may_visit=may_visit
+        )
         return application
 
     async def start_service(self) -> None:
         """Open the store and begin to sweep."""
         await self.service.store.open()
-        self._sweep = asyncio.create_task(expire_forever(self.service.store, self.clock, self.retention_interval))
+        self._sweeps = (
+            asyncio.create_task(expire_forever(self.service.store, self.clock, self.retention_interval)),
+            asyncio.create_task(self._end_visits_in_time()),
+        )
 
     async def close(self) -> None:
         """Let those go who wait for changes, then stop serving."""
@@ -129,8 +149,15 @@ class VersionsApp(ServiceApp):
         await super().close()
 
     async def stop_service(self) -> None:
-        """End sweeping, then close the store."""
-        self._sweep.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._sweep
+        """End sweeping and every visit, then close the store."""
+        for sweep in self._sweeps:
+            sweep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweep
+        await self.visits.close()
         await self.service.store.close()
+
+    async def _end_visits_in_time(self) -> None:
+        while True:
+            await asyncio.sleep(_BETWEEN_LOOKS_AT_VISITS)
+            await self.visits.sweep()

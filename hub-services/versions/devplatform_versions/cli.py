@@ -31,7 +31,7 @@ from .model import Version
 from .moments import parse_moment
 from .naming import version_names
 from .presentation import display_size
-from .wire import entry_json, notes_json, time_text, version_json
+from .wire import entry_json, notes_json, time_text, version_json, visit_json
 
 T = TypeVar("T")
 _EXIT = {400: 1, 401: 4, 403: 4, 404: 3, 409: 6, 412: 6, 503: 5}
@@ -188,6 +188,17 @@ def status(as_json: bool) -> None:
         output.show_status(body)
     if not body["running"]:
         sys.exit(1)
+
+
+@versions.command("visits")
+@_JSON
+def visits(as_json: bool) -> None:
+    """Which administrators looked into your versions, when and why; the newest first."""
+    found = ask_service(lambda client: client.visits())
+    if as_json:
+        click.echo(json.dumps([visit_json(visit) for visit in found]))
+    else:
+        output.show_visits(found, datetime.now(UTC))
 
 
 def _restore_file(

@@ -12,7 +12,7 @@ import click
 from .capture.state_folder import state_folder
 from .capture.status import STATUS_FILE
 from .history import Group, History, Row
-from .model import FolderEntry
+from .model import FolderEntry, Visit
 from .noise import words
 from .presentation import display_size, display_span
 from .renames import Rename
@@ -76,6 +76,16 @@ def _version_line(row: Row, names: Mapping[int, str], renames: Mapping[int, Rena
     shown = "" if version.tombstone else display_size(version.size)
     named = plain(names.get(version.generation, ""))
     return (str(version.generation), moment(version.created), shown, plain(version.author), what, named)
+
+
+def show_visits(found: Sequence[Visit], now: datetime) -> None:
+    """Each visit of an administrator in a line, its reason in the next."""
+    if not found:
+        click.echo("Nobody has looked into your file versions.")
+    for visit in found:
+        until = f"may look until {moment(visit.until)}" if visit.over > now else f"ended {moment(visit.over)}"
+        click.echo(f"{moment(visit.opened)}  {plain(visit.actor)} (administrator), {until}")
+        click.echo(f"  {plain(visit.reason)}")
 
 
 def show_diff(answer: Mapping[str, Any]) -> None:

@@ -16,8 +16,8 @@ import aiohttp
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.names import slug
 
-from .model import Change, FolderEntry, Origin, Version
-from .wire import parse_time, time_text
+from .model import Change, FolderEntry, Origin, Version, Visit
+from .wire import parse_time, parse_visit, time_text
 
 _API_TIMEOUT = 30.0
 _STALL_TIMEOUT = 60.0
@@ -148,6 +148,10 @@ class VersionsClient:
     async def diff(self, path: str, a: int, b: int) -> dict[str, Any]:
         """How version `b` differs from `a`: `kind`, and `unified` or `cells` with it."""
         return await self._api("GET", "diff", {"path": path, "a": str(a), "b": str(b)})
+
+    async def visits(self) -> list[Visit]:
+        """The visits of administrators to these versions, newest first."""
+        return [parse_visit(item) for item in (await self._api("GET", "visits"))["visits"]]
 
     # Writing.
 

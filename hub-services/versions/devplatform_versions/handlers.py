@@ -15,17 +15,21 @@ from .model import Page, Version
 from .ports import StoreUnavailable, VersionStore
 from .presentation import display_name
 from .service import VersionsService
+from .visiting import OpenVisit, Visits, may_visit
 from .wire import parse_generation, parse_time
 
 _MOST_ON_A_PAGE = 5000
+_HINT = "File versions can only be opened by the person whose files they are."
+_HINT_TO_ADMINISTRATORS = "Administrators say why first, under Other people's versions. A visit only reads, and ends."
 
 
 class VersionsHandler(ServiceHandler):
     """A route with the service at hand and the store's troubles in plain words."""
 
-    def initialize(self, service: VersionsService) -> None:
+    def initialize(self, service: VersionsService, visits: Visits) -> None:
         """Called by tornado with the arguments of the route."""
         self.service = service
+        self.visits = visits
 
     @property
     def store(self) -> VersionStore:
@@ -97,9 +101,16 @@ class VersionsHandler(ServiceHandler):
 
 
 class OwnedHandler(VersionsHandler):
-    """A route about one owner's files: `{owner}` in the path must be the caller, whoever the caller is."""
+    """A route about one owner's files: `{owner}` in the path must be the caller, whoever the caller is.
+
+    A route that is `open_to_visits` also answers a GET of an administrator whose visit to the owner is under way.
+    """
 
     methods_that_change: ClassVar[Iterable[str]] = ("POST",)
+    open_to_visits: ClassVar[bool] = False
+    is_download: ClassVar[bool] = False
+    visit: OpenVisit | None = None
+    """Whose visit this is; None where people are at their own files."""
 
     async def prepare(self) -> None:
         await super().prepare()
@@ -107,6 +118,8 @@ class OwnedHandler(VersionsHandler):
             return
         owner = self.path_kwargs["owner"]
         if owner != self.person.slug:
+            self.visit = self._visit_to(owner)
+        if owner != self.person.slug and self.visit is None:
             # 404 for administrators too: reading somebody's files is no part of running the platform.
             audit.emit(
                 "version.access",
@@ -119,10 +132,26 @@ class OwnedHandler(VersionsHandler):
             raise PublicError(
                 "There is nothing here.",
                 code="not-found",
-                hint="File versions can only be opened by the person whose files they are.",
+                hint=_HINT_TO_ADMINISTRATORS if may_visit(self.person) else _HINT,
                 status=404,
             )
         self.owner: str = owner
+        if self.visit is not None:
+            # Here, before anything is read, so that no route can forget it.
+            self.visits.note_look(self.visit, self._looked_at(), self.remote, download=self.is_download)
+
+    def _visit_to(self, owner: str) -> OpenVisit | None:
+        if not self.open_to_visits or self.request.method != "GET":
+            return None
+        found = self.visits.find(self.person, self.browser_session)
+        return found if found and found.owner == owner else None
+
+    def _looked_at(self) -> str:
+        """The numbers of versions, then the path: a long one may be cut."""
+        numbers = [self.raw_argument(name) or b"" for name in ("generation", "a", "b")]
+        path = (self.raw_argument("path") or b"").decode("utf-8", "replace")
+        known = [number.decode() for number in numbers if number.isdigit() and len(number) < 20]
+        return " ".join([*known, f"{self.owner}/{path}"])
 
 
 async def live_version(store: VersionStore, owner: str, path: str) -> tuple[Version | None, Page[Version]]:

@@ -125,3 +125,25 @@ class Change:
 
     cursor: int
     version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An administrator who may look into somebody's versions from `opened` to `until`, and the reason they gave.
+
+    `ended` is when it ended before or at that time; None while it goes on, or when nothing was there to note it.
+    `dismissed` is whether the owner has put the notice of it away: the visit stays in the list.
+    """
+
+    id: str
+    actor: str
+    reason: str
+    opened: datetime
+    until: datetime
+    ended: datetime | None = None
+    dismissed: bool = False
+
+    @property
+    def over(self) -> datetime:
+        """When it ended, or will at the latest."""
+        return self.ended or self.until

@@ -2,19 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.servicekit.handlers import PageHandler
 
 from .comparing import compare_for_page, head_of, two_versions
-from .handlers import OwnedHandler, VersionsHandler
+from .handlers import VersionsHandler
 from .history import Row, arrange
 from .listing import list_history
 from .model import FolderEntry, Page, Version
 from .noise import quiet_entries
+from .owned_page import OwnedPage
 from .policy import RETENTION
-from .ports import PreconditionFailed, VersionNotFound
+from .ports import PreconditionFailed
 from .presentation import image_type, kind_of, preview_limit
 
 _ROWS = 500
@@ -29,25 +29,6 @@ _MOMENTS = (
 )
 
 
-class OwnedPage(PageHandler, OwnedHandler):
-    """A page about the caller's own files."""
-
-    def show(self, template: str, **namespace: Any) -> None:
-        """Answer with a page that knows whose files these are."""
-        self.render_page(template, base=f"{self.service_prefix}w/{self.owner}/", **namespace)
-
-    async def live_generation(self, path: str) -> int:
-        """The live generation of a file, 0 when it is deleted."""
-        try:
-            return (await self.store.get_version(self.owner, path)).generation
-        except VersionNotFound:
-            return 0
-
-    def go_to(self, page: str, **query: str) -> None:
-        """Show another page after a form was sent."""
-        self.redirect(f"{self.service_prefix}w/{self.owner}/{page}?{urlencode(query)}", status=303)
-
-
 class HomePage(PageHandler, VersionsHandler):
     """The way to one's own workspace."""
 
@@ -57,6 +38,8 @@ class HomePage(PageHandler, VersionsHandler):
 
 class FolderPage(OwnedPage):
     """What is in a folder."""
+
+    open_to_visits = True
 
     async def get(self, owner: str) -> None:
         folder = self.folder_path()
@@ -109,6 +92,8 @@ class FolderPage(OwnedPage):
 class FilePage(OwnedPage):
     """The versions of a file."""
 
+    open_to_visits = True
+
     async def get(self, owner: str) -> None:
         path = self.file_path()
         token = self.text_argument("token")
@@ -144,6 +129,8 @@ class FilePage(OwnedPage):
 
 class ComparePage(OwnedPage):
     """Two versions of a file side by side."""
+
+    open_to_visits = True
 
     async def get(self, owner: str) -> None:
         path = self.file_path()

@@ -10,10 +10,12 @@ from typing import Protocol, runtime_checkable
 
 from devplatform_hub.core.errors import DevPlatformError, PublicError
 
-from .model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
+from .model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version, Visit
 
 SIGNATURE_HEADER = "x-devplatform-signature"
 """Carries the signature of a granted upload, so that a URL in a log is no key."""
+VISITS_KEPT = 1000
+"""How many visits of one owner are kept. The audit has all of them."""
 
 
 class VersionNotFound(PublicError):
@@ -175,6 +177,29 @@ class ContentTracker(Protocol):
         """Where exactly these bytes (SHA-256 and size) came to a path that had no live version, or went from one by a
         deletion, within [since, until], by time, the path of `content` among them. None when the content is so common
         that a store does not look: what is told is always all there is."""
+        ...
+
+
+@runtime_checkable
+class VisitBook(Protocol):
+    """A store that also keeps who looked into somebody's versions; over one that does not, nobody may look.
+
+    A visit is a small value of its own, so a row will do, or an object in a bucket that is written with a
+    precondition. The newest `VISITS_KEPT` of an owner are kept; retention has nothing to do with them."""
+
+    async def add_visit(self, owner: str, visit: Visit) -> None:
+        """Keep a new visit. It is durable when this returns, since access begins only then."""
+        ...
+
+    async def change_visit(
+        self, owner: str, visit_id: str, *, ended: datetime | None = None, dismissed: bool = False
+    ) -> bool:
+        """Note that it has ended (which is noted once), or that the owner has put its notice away. Whether there is
+        such a visit."""
+        ...
+
+    async def visits(self, owner: str) -> tuple[Visit, ...]:
+        """All that are kept, newest first. Empty for an owner whom nobody visited."""
         ...
 
 

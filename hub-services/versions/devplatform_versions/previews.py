@@ -8,7 +8,7 @@ from .comparing import head_of, preview, too_large
 from .handlers import OwnedHandler
 from .history import arrange
 from .model import Version
-from .pages import OwnedPage
+from .owned_page import OwnedPage
 from .presentation import image_type, kind_of, preview_limit
 
 # A notebook is somebody's HTML: its document has no origin, runs nothing and fetches nothing but our style sheets.
@@ -23,6 +23,8 @@ _NEIGHBOURS = 200
 
 class ViewPage(OwnedPage):
     """What a version of a file looks like."""
+
+    open_to_visits = True
 
     async def get(self, owner: str) -> None:
         path = self.file_path()
@@ -72,6 +74,8 @@ class ViewPage(OwnedPage):
 class NotebookFrame(OwnedHandler):
     """A notebook, rendered and sanitised, for the frame in the page."""
 
+    open_to_visits = True
+
     async def get(self, owner: str) -> None:
         self.set_header("Content-Security-Policy", _NOTEBOOK_POLICY)
         version = await self.store.get_version(owner, self.file_path(), self.optional_generation())
@@ -93,6 +97,8 @@ class NotebookFrame(OwnedHandler):
 
 class ImageHandler(OwnedHandler):
     """The bytes of an image that a browser can show, and of nothing else."""
+
+    open_to_visits = True
 
     async def get(self, owner: str) -> None:
         version = await self.store.get_version(owner, self.file_path(), self.optional_generation())

@@ -24,6 +24,8 @@ _LARGEST_UPLOAD = 2**63 - 1  # the grant is the bound: the sink refuses the firs
 class ContentHandler(OwnedHandler):
     """The bytes of a version, as a download."""
 
+    open_to_visits = True
+    is_download = True
     _size_out_of_range: int | None = None
 
     async def get(self, owner: str) -> None:
@@ -46,7 +48,8 @@ class ContentHandler(OwnedHandler):
             self.set_header("Content-Range", wanted.content_range)
         start, end = (wanted.start, wanted.end) if wanted else (0, version.size)
         self.set_header("Content-Length", str(end - start))
-        self.service.note_download(self.person, version, self.remote)
+        if self.visit is None:
+            self.service.note_download(self.person, version, self.remote)
         try:
             await self.flush()
             async for chunk in self.service.read(owner, version, start=start, end=end):

@@ -9,7 +9,7 @@ from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.workspace import parse_path
 
 from .history import Group, History
-from .model import Change, FolderEntry, Origin, UploadGrant, UploadRequest, Version
+from .model import Change, FolderEntry, Origin, UploadGrant, UploadRequest, Version, Visit
 from .renames import Rename
 
 _DECIMAL = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -81,6 +81,19 @@ def change_json(change: Change) -> dict[str, Any]:
     return {"cursor": str(change.cursor), "version": version_json(change.version)}
 
 
+def visit_json(visit: Visit) -> dict[str, Any]:
+    """An administrator's visit, for the owner; `ended` is null while it may go on."""
+    return {
+        "id": visit.id,
+        "by": visit.actor,
+        "reason": visit.reason,
+        "opened": time_text(visit.opened),
+        "until": time_text(visit.until),
+        "ended": time_text(visit.ended) if visit.ended else None,
+        "dismissed": visit.dismissed,
+    }
+
+
 def grant_json(grant: UploadGrant) -> dict[str, Any]:
     """Where to put the bytes, with which headers, until when."""
     return {
@@ -109,6 +122,19 @@ def parse_time(value: object, name: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise _invalid(name, "Send a time with its zone, such as 2026-03-15T14:30:00Z.")
+
+
+def parse_visit(body: Mapping[str, Any]) -> Visit:
+    """A visit from its JSON."""
+    return Visit(
+        id=str(body["id"]),
+        actor=str(body["by"]),
+        reason=str(body["reason"]),
+        opened=parse_time(body["opened"], "opened"),
+        until=parse_time(body["until"], "until"),
+        ended=parse_time(body["ended"], "ended") if body.get("ended") else None,
+        dismissed=bool(body.get("dismissed")),
+    )
 
 
 def parse_size(value: object) -> int:

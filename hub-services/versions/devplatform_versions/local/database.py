@@ -64,6 +64,21 @@ CREATE INDEX versions_by_file ON versions (file, generation);
 CREATE INDEX versions_by_owner ON versions (owner, generation);
 CREATE INDEX versions_by_blob ON versions (blob) WHERE blob IS NOT NULL;
 """
+_ADDED = """
+CREATE TABLE IF NOT EXISTS visits (
+    number INTEGER PRIMARY KEY,  -- in the order in which they were opened
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,         -- the slug: who has visits need not have versions any longer
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    opened INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    ended INTEGER,
+    dismissed INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS visits_by_owner ON visits (owner, number);
+"""
+"""What came later. A release that does not know these tables leaves them alone, so the format is the same."""
 _TABLE_NAMES = frozenset({"counters", "owners", "folders", "files", "blobs", "versions"})
 
 
@@ -100,6 +115,7 @@ def open_writer(root: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 16777216")
+            connection.executescript(f"BEGIN; {_ADDED} COMMIT;")
         except BaseException:
             connection.close()
             raise

@@ -14,9 +14,9 @@ from devplatform_hub.ports import Clock
 
 from ..announcements import check_announcement
 from ..clock import SystemClock
-from ..model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version
+from ..model import Change, FolderEntry, Origin, Page, Trace, Unchanged, UploadGrant, UploadRequest, Version, Visit
 from ..ports import SIGNATURE_HEADER, PreconditionFailed, StoreUnavailable
-from . import changes, grants, queries
+from . import changes, grants, queries, visits
 from .database import INLINE_BYTES
 from .engine import Engine
 from .rows import micros
@@ -29,7 +29,7 @@ _MOST = 2**62  # above every time and size, and SQLite still holds it
 
 
 class LocalVersionStore(LoggingConfigurable):
-    """Keeps versions in one folder of this machine; satisfies `VersionStore`, `UploadReceiver` and `ContentTracker`."""
+    """Keeps versions in one folder of this machine; satisfies all ports of this package."""
 
     root = Unicode(
         ".devplatform/versions",
@@ -181,6 +181,19 @@ class LocalVersionStore(LoggingConfigurable):
     async def owners(self) -> list[str]:
         """Everybody who has versions here, for those who expire them."""
         return await self._open_engine.ask(queries.owners)
+
+    async def add_visit(self, owner: str, visit: Visit) -> None:
+        await self._open_engine.writer.run(partial(visits.add, owner=owner, visit=visit))
+
+    async def change_visit(
+        self, owner: str, visit_id: str, *, ended: datetime | None = None, dismissed: bool = False
+    ) -> bool:
+        return await self._open_engine.writer.run(
+            lambda batch: visits.change(batch, owner, visit_id, ended=ended, dismissed=dismissed)
+        )
+
+    async def visits(self, owner: str) -> tuple[Visit, ...]:
+        return await self._open_engine.ask(visits.kept, owner)
 
     @property
     def _open_engine(self) -> Engine:

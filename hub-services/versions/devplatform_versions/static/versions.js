@@ -6,11 +6,13 @@
   const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const steps = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
 
-  function ago(moment) {
-    let value = Math.min(0, (moment - Date.now()) / 1000);
+  // A save is never ahead, whatever the clocks say; an end may be.
+  function ago(moment, isAhead) {
+    let value = (moment - Date.now()) / 1000;
+    value = isAhead ? value : Math.min(0, value);
     for (const [unit, size] of steps) {
       if (Math.abs(value) < size) {
-        return unit === "second" && value > -10 ? "just now" : relative.format(Math.round(value), unit);
+        return unit === "second" && Math.abs(value) < 10 ? "just now" : relative.format(Math.round(value), unit);
       }
       value /= size;
     }
@@ -24,7 +26,7 @@
         continue;
       }
       element.title = element.dateTime.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
-      element.textContent = absolute.format(moment) + " · " + ago(moment);
+      element.textContent = absolute.format(moment) + " · " + ago(moment, "ahead" in element.dataset);
     }
   }
 

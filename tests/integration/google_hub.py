@@ -16,7 +16,7 @@ from tests.integration.oidc_hub import DOMAIN, USERS, OidcHub
 from tests.lab.hub import BASE_CONFIG, base_settings
 from tests.lab.oidc_provider import CLIENT_ID, CLIENT_SECRET, oidc_provider
 
-LIFETIME = 4.0
+LIFETIME = 7.0
 CONFIG = """
 c.JupyterHub.authenticator_class = "devplatform_hub.authenticators.google.GoogleAuthenticator"
 del c.Authenticator["allow_all"]

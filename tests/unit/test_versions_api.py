@@ -474,9 +474,9 @@ async def test_lets_old_versions_go(local_service: Running) -> None:
     assert [v["size"] for v in listed] == [1]
 
 
-async def test_notes_on_versions_are_asked_for(service: Running) -> None:
+async def test_notes_on_versions_are_asked_for(local_service: Running) -> None:
     """Without `notes` the answer is as ever; with them it says what is hidden, folded and renamed, page by page."""
-    local = service.local
+    local = local_service.local
     for text in (b"1", b"2", b"3", b"", b"4"):
         last = await local.put("alice", "a.txt", text)
     generations = [v.generation for v in (await local.store.list_versions("alice", "a.txt")).items]
@@ -484,8 +484,8 @@ async def test_notes_on_versions_are_asked_for(service: Running) -> None:
     moved = await local.put("alice", "b.txt", b"4")
     end = await local.store.delete("alice", "a.txt", "alice")
     assert end
-    plain = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt")).json
-    noted = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1")).json
+    plain = (await local_service.fetch("GET", f"{ALICE}/versions?path=a.txt")).json
+    noted = (await local_service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1")).json
     burst = {"burst": str(last.generation)}
     notes = [
         {"generation": str(end.generation), "renamed_to": {"path": "b.txt", "generation": str(moved.generation)}},
@@ -493,7 +493,7 @@ async def test_notes_on_versions_are_asked_for(service: Running) -> None:
         *({"generation": str(generation), **burst} for generation in generations[2:]),
     ]
     assert noted == {**plain, "notes": notes}
-    assert (await service.fetch("GET", f"{ALICE}/versions?path=b.txt&notes=1")).json["notes"] == [
+    assert (await local_service.fetch("GET", f"{ALICE}/versions?path=b.txt&notes=1")).json["notes"] == [
         {
             "generation": str(moved.generation),
             "renamed_from": {"path": "a.txt", "generation": str(last.generation)},
@@ -502,11 +502,11 @@ async def test_notes_on_versions_are_asked_for(service: Running) -> None:
     found: list[dict[str, object]] = []
     token = ""
     while token is not None:
-        page = (await service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1&limit=2{token}")).json
+        page = (await local_service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1&limit=2{token}")).json
         found += page["versions"]
         token = page["next"] and f"&token={page['next']}"
     assert found == plain["versions"]
-    refused = await service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1&token=o.x.y")
+    refused = await local_service.fetch("GET", f"{ALICE}/versions?path=a.txt&notes=1&token=o.x.y")
     assert (refused.status, refused.json["error"]["code"]) == (400, "token-invalid")
 
 

@@ -19,6 +19,13 @@ PNG = bytes.fromhex(
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
+@pytest.fixture
+async def local_service(tmp_path: Path) -> AsyncIterator[Running]:
+    """Over a store that finds a content again under another name."""
+    async with running(tmp_path) as started:
+        yield started
+
+
 @pytest.fixture(params=["local", "gcs"])
 async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Running]:
     async with running(tmp_path, request.param) as started:
@@ -157,16 +164,16 @@ async def test_pages_of_a_long_burst(service: Running) -> None:
     assert both[0] + both[1] == sorted({*both[0], *both[1]}, key=int, reverse=True)
 
 
-async def test_links_both_sides_of_a_rename(service: Running) -> None:
+async def test_links_both_sides_of_a_rename(local_service: Running) -> None:
     """The old name says where the file went, the new one where it came from; names are escaped."""
-    await service.local.put("alice", "old.txt", b"work")
-    service.local.clock.move(minutes=5)
-    await service.local.put("alice", f"{HOSTILE}.txt", b"work")
-    await service.local.store.delete("alice", "old.txt", "alice")
-    old = await service.page("w/alice/file?path=old.txt")
+    await local_service.local.put("alice", "old.txt", b"work")
+    local_service.local.clock.move(minutes=5)
+    await local_service.local.put("alice", f"{HOSTILE}.txt", b"work")
+    await local_service.local.store.delete("alice", "old.txt", "alice")
+    old = await local_service.page("w/alice/file?path=old.txt")
     assert f"This file was renamed to {HOSTILE}.txt. What it was before is still here." in text_of(old)
     assert "badge gone" not in old.text
-    new = await service.page(f"w/alice/file?path={quote(HOSTILE)}.txt")
+    new = await local_service.page(f"w/alice/file?path={quote(HOSTILE)}.txt")
     assert "renamed from old.txt" in text_of(new)
     for page, target in ((old, f"{HOSTILE}.txt"), (new, "old.txt")):
         assert f'href="/services/versions/w/alice/file?path={quote(target)}"' in page.text

@@ -1,16 +1,29 @@
 """What every store promises that finds a content again under another name (`ContentTracker`)."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from devplatform_versions.listing import list_history
 from devplatform_versions.model import Trace, Version
 from devplatform_versions.ports import ContentTracker
 from devplatform_versions.renames import Rename
 
-from .version_stores import LocalUnderTest
+from .version_stores import StoreUnderTest, opened
+
+TRACKERS = ["local"]
+"""Kinds of stores that can: a bucket would have to be listed for it."""
 
 
-async def traces(kit: LocalUnderTest, content: Version, *, seconds: float = 60, owner: str = "alice") -> list[Trace]:
+@pytest.fixture(params=TRACKERS)
+async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreUnderTest]:
+    async with opened(request.param, tmp_path) as under_test:
+        yield under_test
+
+
+async def traces(kit: StoreUnderTest, content: Version, *, seconds: float = 60, owner: str = "alice") -> list[Trace]:
     """What the store tells of a content, so long before and after now."""
     assert isinstance(kit.store, ContentTracker)
     now: datetime = kit.clock.now()
@@ -20,7 +33,7 @@ async def traces(kit: LocalUnderTest, content: Version, *, seconds: float = 60, 
     return list(found)
 
 
-async def gone(kit: LocalUnderTest, path: str, owner: str = "alice") -> Version:
+async def gone(kit: StoreUnderTest, path: str, owner: str = "alice") -> Version:
     """Delete a file, one second after the last thing that happened."""
     kit.clock.move(seconds=1)
     tombstone = await kit.store.delete(owner, path, owner)
@@ -28,12 +41,12 @@ async def gone(kit: LocalUnderTest, path: str, owner: str = "alice") -> Version:
     return tombstone
 
 
-async def latest(kit: LocalUnderTest, path: str, place: int = 0) -> Version:
+async def latest(kit: StoreUnderTest, path: str, place: int = 0) -> Version:
     """A version of a file as the store lists it now."""
     return (await kit.store.list_versions("alice", path)).items[place]
 
 
-async def test_tells_where_a_content_came_and_went(kit: LocalUnderTest) -> None:
+async def test_tells_where_a_content_came_and_went(kit: StoreUnderTest) -> None:
     """New names and deletions of these bytes, by time; not saves over other content, nor other bytes."""
     await kit.put("alice", "other.txt", b"something else")
     await kit.put("alice", "over.txt", b"before")
@@ -48,7 +61,7 @@ async def test_tells_where_a_content_came_and_went(kit: LocalUnderTest) -> None:
     assert [trace.at for trace in found] == sorted(trace.at for trace in found)
 
 
-async def test_a_content_comes_again_after_a_deletion(kit: LocalUnderTest) -> None:
+async def test_a_content_comes_again_after_a_deletion(kit: StoreUnderTest) -> None:
     """A name that was deleted is a new name; one whose content was replaced before the deletion did not let it go."""
     first = await kit.put("alice", "a", b"same")
     await gone(kit, "a")
@@ -62,7 +75,7 @@ async def test_a_content_comes_again_after_a_deletion(kit: LocalUnderTest) -> No
     ]
 
 
-async def test_tells_of_the_time_and_the_owner_asked_for(kit: LocalUnderTest) -> None:
+async def test_tells_of_the_time_and_the_owner_asked_for(kit: StoreUnderTest) -> None:
     """Both ends of the time count; what others have is nobody's business."""
     first = await kit.put("alice", "a", b"same")
     await kit.put("bob", "b", b"same")
@@ -76,7 +89,7 @@ async def test_tells_of_the_time_and_the_owner_asked_for(kit: LocalUnderTest) ->
     assert await traces(kit, first, seconds=101, owner="nobody") == []
 
 
-async def test_a_rename_is_seen_from_both_sides(kit: LocalUnderTest) -> None:
+async def test_a_rename_is_seen_from_both_sides(kit: StoreUnderTest) -> None:
     """By the pages of both files; a second copy of the content makes it unknown again."""
     source = await kit.put("alice", "old.txt", b"work")
     kit.clock.move(minutes=5)
@@ -91,7 +104,7 @@ async def test_a_rename_is_seen_from_both_sides(kit: LocalUnderTest) -> None:
         assert (await list_history(kit.store, "alice", path, None, 100)).renames == {}
 
 
-async def test_pages_of_a_history_overlap(kit: LocalUnderTest) -> None:
+async def test_pages_of_a_history_overlap(kit: StoreUnderTest) -> None:
     """Every version once, whatever the size of a page, each page with its neighbours, also when they expire."""
     for number in range(9):
         await kit.put("alice", "a.txt", str(number).encode())
@@ -112,7 +125,7 @@ async def test_pages_of_a_history_overlap(kit: LocalUnderTest) -> None:
         assert tuple(found) == whole
 
 
-async def test_nothing_is_missed_when_the_overlap_is_gone(kit: LocalUnderTest) -> None:
+async def test_nothing_is_missed_when_the_overlap_is_gone(kit: StoreUnderTest) -> None:
     """A token names the version that it leads to: another one there is not taken for it."""
     for number in range(4):
         await kit.put("alice", "a.txt", str(number).encode())

@@ -8,13 +8,13 @@ import pytest
 from devplatform_versions.model import Visit
 from devplatform_versions.ports import VISITS_KEPT, VisitBook
 
-from .version_stores import LocalUnderTest
+from .version_stores import StoreUnderTest
 
 OPENED = datetime(2026, 3, 1, 12, 0, 0, 7, tzinfo=UTC)
 
 
 @pytest.fixture
-def book(kit: LocalUnderTest) -> VisitBook:
+def book(kit: StoreUnderTest) -> VisitBook:
     assert isinstance(kit.store, VisitBook)
     return kit.store
 
@@ -56,21 +56,23 @@ async def test_nobody_changes_what_is_not_theirs(book: VisitBook, owner: str, vi
     assert await book.visits("bob") == (visit(1),)
 
 
-async def test_survives_a_restart(kit: LocalUnderTest, book: VisitBook) -> None:
+async def test_survives_a_restart(kit: StoreUnderTest, book: VisitBook) -> None:
     await book.add_visit("bob", visit(1))
     await kit.reopen()
     assert isinstance(kit.store, VisitBook)
     assert await kit.store.visits("bob") == (visit(1),)
 
 
-async def test_is_bounded(kit: LocalUnderTest, book: VisitBook, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_is_bounded(kit: StoreUnderTest, book: VisitBook, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest of each owner are kept, and retention of versions leaves them alone."""
     assert VISITS_KEPT == 1000
     monkeypatch.setattr("devplatform_versions.local.visits.VISITS_KEPT", 3)
+    monkeypatch.setattr("devplatform_versions.gcs.visits.VISITS_KEPT", 3)
     await book.add_visit("carol", visit(0))
     for number in range(1, 6):
         await book.add_visit("bob", visit(number))
     assert [one.id for one in await book.visits("bob")] == ["id-5", "id-4", "id-3"]
     assert [one.id for one in await book.visits("carol")] == ["id-0"]
-    await kit.store.expire("bob", OPENED + timedelta(days=4000))
+    kit.clock.move(days=4000)
+    await kit.expire("bob")
     assert len(await book.visits("bob")) == 3

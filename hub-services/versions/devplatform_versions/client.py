@@ -16,8 +16,9 @@ import aiohttp
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.names import slug
 
-from .model import Change, FolderEntry, Origin, Version, Visit
-from .wire import parse_time, parse_visit, time_text
+from .answers import parse_entry, parse_version
+from .model import Change, FolderEntry, Version, Visit
+from .wire import parse_visit, time_text
 
 _API_TIMEOUT = 30.0
 _STALL_TIMEOUT = 60.0
@@ -92,7 +93,7 @@ class VersionsClient:
     async def folder(self, path: str, *, deleted: bool = False) -> list[FolderEntry]:
         """What is directly in a folder."""
         query = {"path": path, "deleted": "1" if deleted else "0", "limit": "1000"}
-        return [_entry(item) async for item in self._pages("folder", query, "entries")]
+        return [parse_entry(item) async for item in self._pages("folder", query, "entries")]
 
     async def versions(self, path: str, *, most: int = 5000) -> list[Version]:
         """The newest `most` versions and tombstones of a file, newest first."""
@@ -245,35 +246,6 @@ class VersionsClient:
             token = page.get("next")
             if not token:
                 return
-
-
-def parse_version(body: Mapping[str, Any]) -> Version:
-    """A version from its JSON."""
-    return Version(
-        path=body["path"],
-        generation=int(body["generation"]),
-        size=int(body["size"] or 0),
-        sha256=body["sha256"] or "",
-        created=parse_time(body["created"], "created"),
-        author=body["author"],
-        origin=Origin(body["origin"]),
-        noncurrent_since=_time(body.get("noncurrent_since"), "noncurrent_since"),
-        tombstone=bool(body["tombstone"]),
-        mtime=_time(body.get("mtime"), "mtime"),
-        storage_class=body.get("storage_class") or "STANDARD",
-        restored_from=int(body["restored_from"]) if body.get("restored_from") else None,
-    )
-
-
-def _entry(body: Mapping[str, Any]) -> FolderEntry:
-    newest = body.get("newest")
-    return FolderEntry(
-        body["name"], body["kind"] == "folder", parse_version(newest) if newest else None, int(body["versions"] or 0)
-    )
-
-
-def _time(value: str | None, name: str) -> datetime | None:
-    return parse_time(value, name) if value else None
 
 
 async def _check(answer: aiohttp.ClientResponse) -> None:

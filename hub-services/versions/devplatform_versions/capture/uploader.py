@@ -10,7 +10,8 @@ from typing import Any
 
 from devplatform_hub.core.errors import PublicError
 
-from ..client import ServiceUnavailable, VersionsClient, parse_version
+from ..answers import parse_version
+from ..client import ServiceUnavailable, VersionsClient
 from ..model import Origin, Version
 from ..wire import time_text
 from .looking import EMPTY_SHA256, Look, look_at_all, mtime_of

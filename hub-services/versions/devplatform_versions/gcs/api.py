@@ -49,6 +49,14 @@ class Answer:
     body: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Multipart:
+    """Metadata and content in one body."""
+
+    content_type: str
+    content: bytes
+
+
 class GcsApi:
     """Objects of one bucket. Every failure is `StoreUnavailable`; refusals that mean something are answers."""
 
@@ -75,6 +83,16 @@ class GcsApi:
     async def get(self, name: str, **query: str) -> Answer:
         """The resource of an object, or 404 or 304."""
         return await self._call("GET", self._object(name), query)
+
+    async def insert(self, name: str, metadata: Mapping[str, str], **query: str) -> Answer:
+        """A new object without content. https://cloud.google.com/storage/docs/json_api/v1/objects/insert"""
+        resource = {"name": name, "contentType": "application/json", "metadata": dict(metadata)}
+        url = self._base.replace("/storage/v1/", "/upload/storage/v1/", 1)
+        with aiohttp.MultipartWriter("related") as parts:
+            parts.append_json(resource)
+            parts.append(b"", {"Content-Type": "application/json"})
+        body = _Multipart(parts.content_type, await parts.as_bytes())
+        return await self._call("POST", url, {"uploadType": "multipart", **query}, body)
 
     async def patch(self, name: str, body: Mapping[str, Any], **query: str) -> Answer:
         """Change metadata; with preconditions."""
@@ -134,7 +152,7 @@ class GcsApi:
             yield response
 
     async def _call(
-        self, method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None
+        self, method: str, url: str, query: Mapping[str, str], body: "Mapping[str, Any] | _Multipart | None" = None
     ) -> Answer:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._settings.patience
@@ -151,15 +169,18 @@ class GcsApi:
             await asyncio.sleep(pause)
 
     async def _try(
-        self, method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None
+        self, method: str, url: str, query: Mapping[str, str], body: "Mapping[str, Any] | _Multipart | None"
     ) -> tuple[int, Any, float]:
         """Status 0 with what went wrong where there was no answer; seconds that it asks to wait."""
         headers = await self._headers()
+        sent: dict[str, Any] = {"json": body}
+        if isinstance(body, _Multipart):
+            headers["Content-Type"], sent = body.content_type, {"data": body.content}
         async with self._at_once:
             self.calls += 1
             try:
                 async with self._client().request(
-                    method, _url(url, query), json=body, headers=headers, allow_redirects=False
+                    method, _url(url, query), **sent, headers=headers, allow_redirects=False
                 ) as response:
                     content = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:

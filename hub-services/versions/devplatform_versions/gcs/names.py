@@ -1,8 +1,10 @@
 """Which object a file is, and back. Pure: nothing but these functions ever makes the name of an object.
 
-`users/<slug>/<path>`: slugs have no slash and no dot, so that nobody's prefix is part of another's.
+`users/<slug>/<path>`: slugs have no slash and no dot, so that nobody's prefix is part of another's. Beside them, in
+`visits/<slug>/`, is who looked into somebody's versions.
 """
 
+import hashlib
 import re
 
 from devplatform_hub.core.workspace import STATE_FOLDER, VERSIONS_FOLDER
@@ -40,3 +42,13 @@ def path_of(owner: str, name: str) -> str | None:
     if not path or _UNUSUAL.search(path) or path.partition("/")[0] in (STATE_FOLDER, VERSIONS_FOLDER):
         return None
     return path
+
+
+def visits_prefix(owner: str) -> str:
+    """What the names of an owner's visits begin with. Raises `ValueError`."""
+    return prefix_of(owner).replace(_ROOT, "visits/", 1)
+
+
+def visit_object(owner: str, visit_id: str) -> str:
+    """The object of a visit, whatever its id is. Raises `ValueError`."""
+    return visits_prefix(owner) + hashlib.sha256(visit_id.encode()).hexdigest()[:32]

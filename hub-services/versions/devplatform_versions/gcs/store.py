@@ -15,8 +15,9 @@ from devplatform_hub.ports import Clock
 from ..announcements import SHA256, check_announcement
 from ..clock import SystemClock
 from ..listing_tokens import after, token_of
-from ..model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version
+from ..model import Change, FolderEntry, Origin, Page, Unchanged, UploadGrant, UploadRequest, Version, Visit
 from ..ports import PreconditionFailed, StoreUnavailable, VersionNotFound
+from . import visits
 from .api import ROOT, ApiSettings, GcsApi
 from .credentials import IAM_ROOT, GoogleIdentity
 from .folder import list_folder
@@ -32,7 +33,7 @@ _NEXT = "\x01"
 
 
 class GCSVersionStore(LoggingConfigurable):
-    """Keeps versions as generations in one bucket with Object Versioning; satisfies `VersionStore`."""
+    """Keeps versions as generations in one bucket with Object Versioning; satisfies `VersionStore` and `VisitBook`."""
 
     bucket = Unicode(help="The bucket: versioned, flat, with the lifecycle of the policy.").tag(config=True)
     api_root = Unicode(ROOT, help="Where Cloud Storage is, such as a private endpoint.").tag(config=True)
@@ -219,6 +220,19 @@ class GCSVersionStore(LoggingConfigurable):
     async def expire(self, owner: str, now: datetime) -> int:  # noqa: ARG002
         """Nothing: the bucket's lifecycle does it."""
         return 0
+
+    # Visits.
+
+    async def add_visit(self, owner: str, visit: Visit) -> None:
+        await visits.add(self._open, owner, visit)
+
+    async def change_visit(
+        self, owner: str, visit_id: str, *, ended: datetime | None = None, dismissed: bool = False
+    ) -> bool:
+        return is_owner(owner) and await visits.change(self._open, owner, visit_id, ended=ended, dismissed=dismissed)
+
+    async def visits(self, owner: str) -> tuple[Visit, ...]:
+        return await visits.kept_of(self._open, owner) if is_owner(owner) else ()
 
     # Asking.
 

@@ -127,6 +127,7 @@ class VersionsApp(ServiceApp):
             "kept": presentation.display_kept,
             "kept_why": presentation.explain_kept,
             "span": presentation.display_span,
+            "reason": noise.word,
             "reasons": noise.words,
         }
         environment.filters.update(filters)

@@ -13,7 +13,7 @@ from .capture.state_folder import state_folder
 from .capture.status import STATUS_FILE
 from .history import Group, History, Row
 from .model import FolderEntry, Visit
-from .noise import words
+from .noise import word, words
 from .presentation import display_size, display_span
 from .renames import Rename
 
@@ -70,7 +70,7 @@ def _version_line(row: Row, names: Mapping[int, str], renames: Mapping[int, Rena
     if rename := renames.get(version.generation):
         what += f", renamed {'from' if rename.came_from else 'to'} {plain(rename.path)}"
     if row.reason is not None:
-        what += f", {words({row.reason: 1})}"
+        what += f", {word(row.reason)}"
     if version.live:
         what += ", current"
     shown = "" if version.tombstone else display_size(version.size)

@@ -55,6 +55,11 @@ def words(hidden: Mapping[Reason, int]) -> str:
     )
 
 
+def word(reason: Reason) -> str:
+    """What one of these is: `lock marker`."""
+    return _WORDS[reason][0]
+
+
 def named_reason(path: str) -> Reason | None:
     """What the name of a file says: git's and checkpoints' folders, editors' and databases' side files."""
     *folders, name = path.split("/")

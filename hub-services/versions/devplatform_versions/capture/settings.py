@@ -24,7 +24,7 @@ class Settings:
     burst: int = 10
     """So many versions of one file may follow one another at once ..."""
     refill: float = 6.0
-    """... and one more in each such time; what is saved in between is thinned, the last state always captured."""
+    """... and one more in each such time; what is saved in between is thinned, but not the last state before a rest."""
     rescan: float = 120.0
     """How often the whole workspace is compared with what is known, in case the kernel dropped events."""
     shutdown: float = 4.5

@@ -1,5 +1,6 @@
 """What a check of the platform's settings found: one line for each step, with what is missing and what to do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -21,7 +22,28 @@ class Finding:
         """`ok`, `missing`, or `note` for what is missing and not needed."""
         return "ok" if self.works else "missing" if self.needed else "note"
 
+    def as_dict(self) -> dict[str, object]:
+        """For a script."""
+        return {
+            "step": str(self.step),
+            "works": self.works,
+            "needed": self.needed,
+            "missing": self.missing,
+            "remedy": self.remedy,
+        }
+
     def __str__(self) -> str:
         if self.works:
             return f"{self.step}: works"
         return f"{self.step} is refused: {self.missing} is missing. {self.remedy}".rstrip()
+
+
+def lines_of(findings: Iterable[Finding]) -> list[str]:
+    """For a person at a terminal: what was tried, what it needs, what to do."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.mark:<8} {finding.step}")
+        if not finding.works:
+            lines.append(f"         needs {finding.missing.rstrip(',')}")
+            lines.append(f"         {finding.remedy[:1].upper()}{finding.remedy[1:]}")
+    return lines

@@ -9,8 +9,9 @@ import json
 import sys
 from collections.abc import Coroutine
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -18,7 +19,7 @@ from ..core.access import Access, decide_access
 from ..core.claims import identity_of
 from ..core.errors import PublicError
 from ..core.explanation import Explanation, roles_of
-from ..core.findings import Finding
+from ..core.findings import Finding, lines_of
 from ..core.identity import Identity, parse_group, parse_username
 from ..ports import DirectoryUnavailable, PeopleDirectory, Person
 from .options import data_option, parse_settings, settings_option
@@ -26,6 +27,7 @@ from .state import DataFolder
 from .users_cli import nobody_yet, sign_in_state
 
 _KEPT_OUT, _NO_ANSWER = 3, 4
+_CHECKS = "devplatform.checks"
 Answer = TypeVar("Answer")
 _DATA = data_option("The data folder of one machine: asked as `devplatform up` last ran there.")
 _CONFIG = click.option(
@@ -60,7 +62,19 @@ def explain(
     sys.exit(0 if found.allowed else _KEPT_OUT)
 
 
-@click.group()
+class Checks(click.Group):
+    """Own checks, and those that installed packages name under `devplatform.checks`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(point.name for point in entry_points(group=_CHECKS))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for point in entry_points(group=_CHECKS, name=cmd_name):
+            return cast(click.Command, point.load())
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Checks)
 def check() -> None:
     """Try what the platform needs, and name what is missing."""
 
@@ -82,9 +96,9 @@ def auth(data: Path, config: Path | None, settings: tuple[str, ...], as_json: bo
             raise
         findings = [Finding("settings", works=False, missing="a setting that works", remedy=problem.message)]
     if as_json:
-        click.echo(json.dumps([_as_dict(finding) for finding in findings], indent=2))
+        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:
-        click.echo("\n".join(line for finding in findings for line in _lines(finding)))
+        click.echo("\n".join(lines_of(findings)))
     sys.exit(_KEPT_OUT if any(finding.needed and not finding.works for finding in findings) else 0)
 
 
@@ -158,24 +172,3 @@ def _identity(authenticator: Any, person: Person) -> Identity:
 def _explained(hub: Any, name: str, access: Access, *refusals: str, subject: str = "") -> Explanation:
     roles = roles_of(access.groups, hub.authenticator.roles_of_groups)
     return Explanation(name, access, subject, refusals, roles, hub.catalog)
-
-
-def _lines(finding: Finding) -> list[str]:
-    """For a person at a terminal: what was tried, what it needs, what to do."""
-    lines = [f"{finding.mark:<8} {finding.step}"]
-    if not finding.works:
-        lines += [
-            f"         needs {finding.missing.rstrip(',')}",
-            f"         {finding.remedy[:1].upper()}{finding.remedy[1:]}",
-        ]
-    return lines
-
-
-def _as_dict(finding: Finding) -> dict[str, Any]:
-    return {
-        "step": str(finding.step),
-        "works": finding.works,
-        "needed": finding.needed,
-        "missing": finding.missing,
-        "remedy": finding.remedy,
-    }

@@ -80,6 +80,10 @@ class GcsApi:
             raise StoreUnavailable(f"Cloud Storage refuses to list the bucket (status {answer.status})")
         return answer.body
 
+    async def bucket(self, **query: str) -> Answer:
+        """The bucket's own resource, or 403 or 404."""
+        return await self._call("GET", self._base.removesuffix("/o"), query)
+
     async def get(self, name: str, **query: str) -> Answer:
         """The resource of an object, or 404 or 304."""
         return await self._call("GET", self._object(name), query)

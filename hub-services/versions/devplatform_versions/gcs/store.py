@@ -80,7 +80,7 @@ class GCSVersionStore(LoggingConfigurable):
     ) -> Page[FolderEntry]:
         if not is_owner(owner):
             return Page(())
-        return await list_folder(self._open, owner, folder, deleted=deleted, token=token, limit=_bounded(limit))
+        return await list_folder(self.api, owner, folder, deleted=deleted, token=token, limit=_bounded(limit))
 
     async def list_versions(
         self, owner: str, path: str, *, token: str | None = None, limit: int = 500
@@ -109,7 +109,7 @@ class GCSVersionStore(LoggingConfigurable):
             await self.get_version(owner, path, generation)  # nothing of it is read, and it is there all the same
             return
         try:
-            async with aclosing(self._open.read(object_of(owner, path), generation, start, end)) as chunks:
+            async with aclosing(self.api.read(object_of(owner, path), generation, start, end)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except FileNotFoundError:
@@ -120,14 +120,14 @@ class GCSVersionStore(LoggingConfigurable):
     ) -> Page[Version]:
         if not is_owner(owner):
             return Page(())
-        return await snapshot(self._open, owner, folder, at, token=token, limit=_bounded(limit))
+        return await snapshot(self.api, owner, folder, at, token=token, limit=_bounded(limit))
 
     async def changes(self, owner: str, since: int, *, limit: int = 1000) -> tuple[Change, ...]:
         if not is_owner(owner):
             return ()
         newest: list[tuple[int, int, Version]] = []  # a heap of the oldest `limit`, the newest of them on top
         number = 0
-        async with aclosing(keys(self._open, Wanted(prefix_of(owner), versions=True))) as walk:
+        async with aclosing(keys(self.api, Wanted(prefix_of(owner), versions=True))) as walk:
             async for name, generations in walk:
                 path = path_of(owner, name)
                 for version in history_of(path, owner, generations) if path else ():
@@ -172,7 +172,7 @@ class GCSVersionStore(LoggingConfigurable):
         # gcsfuse shows this as the time of the file: with the old one, editors and make would see no change.
         metadata["gcsfuse_mtime"] = now.isoformat().replace("+00:00", "Z")
         condition = await self._condition(owner, path, if_generation_match)
-        answer = await self._open.rewrite(
+        answer = await self.api.rewrite(
             name,
             name,
             {"metadata": metadata, "contentType": "application/octet-stream"},
@@ -207,9 +207,9 @@ class GCSVersionStore(LoggingConfigurable):
             return None
         name, match = object_of(owner, path), str(live.generation)
         note = ended_metadata(Ended(author, origin, self.clock.now()))
-        noted = await self._open.patch(name, {"metadata": note}, ifGenerationMatch=match, fields="generation")
+        noted = await self.api.patch(name, {"metadata": note}, ifGenerationMatch=match, fields="generation")
         if noted.status == 200:
-            await self._open.delete(name, ifGenerationMatch=match)
+            await self.api.delete(name, ifGenerationMatch=match)
         # Not by that answer: a call whose answer was lost has deleted it, and is refused when it is repeated.
         history = await self._history(owner, path)
         place = next((at for at, version in enumerate(history) if version.generation == live.generation), 0)
@@ -224,20 +224,21 @@ class GCSVersionStore(LoggingConfigurable):
     # Visits.
 
     async def add_visit(self, owner: str, visit: Visit) -> None:
-        await visits.add(self._open, owner, visit)
+        await visits.add(self.api, owner, visit)
 
     async def change_visit(
         self, owner: str, visit_id: str, *, ended: datetime | None = None, dismissed: bool = False
     ) -> bool:
-        return is_owner(owner) and await visits.change(self._open, owner, visit_id, ended=ended, dismissed=dismissed)
+        return is_owner(owner) and await visits.change(self.api, owner, visit_id, ended=ended, dismissed=dismissed)
 
     async def visits(self, owner: str) -> tuple[Visit, ...]:
-        return await visits.kept_of(self._open, owner) if is_owner(owner) else ()
+        return await visits.kept_of(self.api, owner) if is_owner(owner) else ()
 
     # Asking.
 
     @property
-    def _open(self) -> GcsApi:
+    def api(self) -> GcsApi:
+        """The bucket. Raises `StoreUnavailable` before `open` and after `close`."""
         if self._api is None:
             raise StoreUnavailable("The version store is not open.")
         return self._api
@@ -246,7 +247,7 @@ class GCSVersionStore(LoggingConfigurable):
         if not is_owner(owner) or (generation is not None and not 0 < generation <= _MOST):
             return None
         which = {} if generation is None else {"generation": str(generation)}
-        answer = await self._open.get(object_of(owner, path), fields=FIELDS, projection="noAcl", **which)
+        answer = await self.api.get(object_of(owner, path), fields=FIELDS, projection="noAcl", **which)
         if answer.status == 404:
             return None
         if answer.status != 200:
@@ -273,7 +274,7 @@ class GCSVersionStore(LoggingConfigurable):
         name = object_of(owner, path)
         found: list[Resource] = []
         wanted = Wanted(name, end=f"{name}{_NEXT}", versions=True)
-        async with aclosing(pages(self._open, wanted)) as listing:
+        async with aclosing(pages(self.api, wanted)) as listing:
             async for items, _, _ in listing:
                 found += [item for item in items if item["name"] == name]
         return history_of(path, owner, found)

@@ -14,7 +14,7 @@ HUB5_ENV := $(DEVPLATFORM_CACHE)/envs/dev-hub5-$(call hash,tests/locks/dev-hub5.
 # A shell that forbids .pyc files would make every process compile its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up down status reset user lock check lab test test-hub5 lab-tools format settings screenshots bench-up bench-versions-local bench-mlflow bench-capture bench-progress bench-spawn bench-hub-start bench-login bench-refresh
+.PHONY: up down status reset user lock check lab test test-hub5 lab-tools format settings screenshots bench-up bench-versions-local bench-mlflow bench-capture bench-progress bench-spawn bench-hub-start bench-login bench-refresh bench-versions
 
 up: $(HUB_ENV)/.complete ## install what is missing, start the product, print its address
 	@$(HUB_ENV)/bin/devplatform up --port $(PORT) --data $(DATA)
@@ -101,7 +101,7 @@ screenshots: lab-tools ## the pictures of the README, made by the browser tests
 	cp test-results/spawn-1280.png tests/browser/screenshots/spawn.png
 	cp test-results/versions-notebook-diff-1280-light.png tests/browser/screenshots/notebook-diff.png
 
-bench-up bench-versions-local bench-mlflow bench-capture bench-progress bench-spawn bench-hub-start bench-login bench-refresh: lab-tools
+bench-up bench-versions-local bench-mlflow bench-capture bench-progress bench-spawn bench-hub-start bench-login bench-refresh bench-versions: lab-tools
 	@$(DEV_ENV)/bin/python -m tests.benchmarks.$(subst -,_,$@)
 
 UV = $(DEV_ENV)/bin/uv

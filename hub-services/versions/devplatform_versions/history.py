@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from .model import Origin, Version
+from .model import Version
 from .noise import SHORT_LIFE, Reason, named_reason, reason_of
 from .policy import Kept, kept_until
 
@@ -204,7 +204,7 @@ def _is_one_burst(newer: Version, older: Version, pinned: Collection[int]) -> bo
 
 
 def _is_captured(version: Version) -> bool:
-    return version.origin is Origin.CAPTURE and version.restored_from is None
+    return version.origin.is_a_save and version.restored_from is None
 
 
 def _content(version: Version) -> tuple[str, int]:

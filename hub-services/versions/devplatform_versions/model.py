@@ -20,6 +20,11 @@ class Origin(StrEnum):
     UPLOAD = "upload"  # a person or program put it there through the API
     MOUNT = "mount"  # gcsfuse wrote it: the bucket is the workspace
 
+    @property
+    def is_a_save(self) -> bool:
+        """Whether it came from the workspace by itself, and nobody asked for that very version."""
+        return self in (Origin.CAPTURE, Origin.MOUNT)
+
 
 @dataclass(frozen=True, slots=True)
 class Version:

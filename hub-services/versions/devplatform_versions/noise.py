@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 
-from .model import FolderEntry, Origin, Version
+from .model import FolderEntry, Version
 
 SHORT_LIFE = timedelta(seconds=2)
 """What was replaced sooner was never seen by a person: shells and gcsfuse write an empty file, then the content."""
@@ -122,7 +122,7 @@ def _entry_reason(entry: FolderEntry, beside: Mapping[str, bool]) -> Reason | No
     if entry.is_folder:
         return _FOLDERS.get(entry.name)
     newest = entry.newest
-    if newest is None or newest.origin is not Origin.CAPTURE:
+    if newest is None or not newest.origin.is_a_save:
         return None
     reason = reason_of(newest)
     if reason is None or reason is Reason.EMPTY:  # an empty newest version is all that the file has

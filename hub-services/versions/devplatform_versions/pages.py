@@ -10,7 +10,7 @@ from .comparing import compare_for_page, head_of, two_versions
 from .handlers import VersionsHandler
 from .history import Row, arrange
 from .listing import list_history
-from .model import FolderEntry, Page, Version
+from .model import FolderEntry, Origin, Page, Version
 from .noise import quiet_entries
 from .owned_page import OwnedPage
 from .policy import RETENTION
@@ -124,6 +124,7 @@ class FilePage(OwnedPage):
             latest=contents[0] if contents else None,
             chosen=sides if len(sides) == 2 else None,
             restored=next((v for v in contents if v.generation == restored and v.restored_from is not None), None),
+            is_mounted=any(v.origin is Origin.MOUNT for v in contents),
         )
 
 

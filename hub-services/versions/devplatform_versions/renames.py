@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from .model import Origin, Trace, Version
+from .model import Trace, Version
 from .noise import SHORT_LIFE, named_reason
 
 WITHIN = timedelta(seconds=10)
@@ -73,7 +73,7 @@ def find_rename(clue: Trace, traces: Sequence[Trace]) -> Rename | None:
 
 def _is_captured(trace: Trace) -> bool:
     made_by = trace.tombstone or trace.version
-    return made_by.origin is Origin.CAPTURE and made_by.restored_from is None
+    return made_by.origin.is_a_save and made_by.restored_from is None
 
 
 def _is_passing(trace: Trace) -> bool:

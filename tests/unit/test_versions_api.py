@@ -477,7 +477,7 @@ async def test_lets_old_versions_go(local_service: Running) -> None:
 async def test_notes_on_versions_are_asked_for(local_service: Running) -> None:
     """Without `notes` the answer is as ever; with them it says what is hidden, folded and renamed, page by page."""
     local = local_service.local
-    for text in (b"1", b"2", b"3", b"", b"4"):
+    for text in (b"1", b"2", b"3", b"5", b"6", b"", b"4"):
         last = await local.put("alice", "a.txt", text)
     generations = [v.generation for v in (await local.store.list_versions("alice", "a.txt")).items]
     local.clock.move(minutes=5)

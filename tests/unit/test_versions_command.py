@@ -104,7 +104,7 @@ def test_the_log_folds_hides_and_says_so(capsys: pytest.CaptureFixture[str]) -> 
     events = [save(0, ""), *(save(n + 0.5, f"{n}") for n in range(3)), gone(3600)]
     versions = saved("n\x1b.txt", events)
     renames = {5: Rename("new\x1b.txt", 9, came_from=False)}
-    show_history(arrange(versions, pinned=renames), version_names(versions), renames)
+    show_history(arrange(versions, pinned=renames, fewest=2), version_names(versions), renames)
     told = capsys.readouterr()
     assert [line.split("  ") for line in re.sub("  +", "  ", told.out).splitlines()] == [
         ["VERSION", "SAVED", "SIZE", "BY", "HOW", "NAME IN .versions"],

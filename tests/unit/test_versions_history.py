@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devplatform_versions.history import BURST_GAP, BURST_WINDOW, Group, History, Row, arrange
+from devplatform_versions import history as arranging
+from devplatform_versions.history import BURST_GAP, BURST_WINDOW, FEWEST_FOLDED, Group, History, Row
 from devplatform_versions.model import Origin, Version
 from devplatform_versions.noise import SHORT_LIFE, Reason, named_reason, words
 from tests.unit.version_histories import NOON, Event, gone, history, save
 
 MINUTE = 60.0
+arrange = partial(arranging.arrange, fewest=2)
+"""Two rows are enough for a group here, so that the tables stay short."""
 Shape = list[int | list[int]]
 
 
@@ -24,6 +28,14 @@ def shape(found: History) -> Shape:
         [row.version.generation for row in item.rows] if isinstance(item, Group) else item.version.generation
         for item in found.items
     ]
+
+
+def test_a_few_saves_stay_in_sight() -> None:
+    """Whoever saved a few times in a row finds each of them without unfolding anything."""
+    for saves in range(1, 9):
+        found = arranging.arrange(history("f", [save(10.0 * number, str(number)) for number in range(saves)]))
+        folded = [item for item in found.items if isinstance(item, Group)]
+        assert bool(folded) == (saves > FEWEST_FOLDED), saves
 
 
 # Each way of saving through gcsfuse, and what it leaves (generations count from 1).

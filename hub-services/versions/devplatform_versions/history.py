@@ -8,7 +8,7 @@ Every version of a page is in exactly one place: a row, a row inside a group, or
 | hidden: replaced | within 2 seconds the very same bytes came again, or content after a deletion |
 | hidden by its name | of side files, journals, locks, checkpoints: deletions, and what stood less than a minute |
 | never hidden | the newest content, what was restored or uploaded, what is pinned, whatever lived longer |
-| group | three or more captured saves, each less than 3 minutes after the one before, of one author, in one half hour |
+| group | five or more saves, each less than 3 minutes after the one before, of one author, in one half hour |
 | never across | a restore, an upload, a deletion, another author, a clock that went back |
 
 Pages: a version is judged by the one above it, so a page is given the last version of the page before (`newer`) and
@@ -30,7 +30,8 @@ BURST_GAP = timedelta(minutes=3)
 BURST_WINDOW = timedelta(minutes=30)
 """A burst ends with each half hour of the clock, so that a day of autosaves leaves a row for each, and a group
 is the same group whatever comes later and wherever a page begins."""
-_FEWEST_FOLDED = 2  # one row in place of one row tells nobody less
+FEWEST_FOLDED = 4
+"""Fewer are read at a glance, and the one that somebody looks for is in sight."""
 _PASSING = timedelta(minutes=1)
 """What a version with the name of a side file must outlive to be shown on the page of that file."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,12 +96,13 @@ def arrange(
     newer_count: int = 0,
     pinned: Collection[int] = (),
     reveal: bool = False,
+    fewest: int = FEWEST_FOLDED,
 ) -> History:
     """A page of one file's versions and tombstones, newest first, as rows, groups and what is hidden.
 
     `newer` and `older` are the neighbours beyond the page, `newer_count` how many contents are on pages before (for
     what retention says of a row), `pinned` generations that must be rows of their own. With `reveal` every version
-    is a row, and says why it would be hidden.
+    is a row, and says why it would be hidden. A group has at least `fewest` rows.
     """
     line = [version for version in (newer, *versions, older) if version is not None]
     reasons = _reasons(line, pinned)
@@ -111,17 +113,17 @@ def arrange(
     hidden = tuple(row for row in rows if row.reason is not None and row.version.generation not in beyond)
     items: list[Row | Group] = []
     for burst in _bursts([row for row in rows if row.reason is None], pinned):
-        items += _fold(burst, newer, older)
+        items += _fold(burst, newer, older, fewest)
     return History(tuple(items), hidden)
 
 
-def _fold(burst: Sequence[Row], newer: Version | None, older: Version | None) -> Iterator[Row | Group]:
+def _fold(burst: Sequence[Row], newer: Version | None, older: Version | None, fewest: int) -> Iterator[Row | Group]:
     """The rows of a burst on this page: its newest, then the others as a group when they are enough for one."""
     begins_before = burst[0].version is newer
     continues = burst[-1].version is older
     on_page = burst[begins_before : len(burst) - continues]
     inside = on_page if begins_before else on_page[1:]
-    if len(inside) < _FEWEST_FOLDED:
+    if len(inside) < fewest:
         yield from on_page
         return
     if not begins_before:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from devplatform_versions.client import Endpoint, VersionsClient
 from tests.doubles.versions_service import Answer, Running, running
 
 ALICE = "api/v1/w/alice"
@@ -206,6 +207,18 @@ async def test_bounds_a_batch(service: Running, body: dict[str, Any], code: str)
     for action in ("uploads", "deletions"):
         answer = await service.fetch("POST", f"{ALICE}/{action}", json=body)
         assert (answer.status, answer.json["error"]["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("name", ["a+b'(c)*!.txt", "a:b@c;d,e$f&g=h", "#?%2F ~", "\u20ac\u202e\x07"])
+async def test_the_agents_client_puts_any_name(service: Running, name: str) -> None:
+    """The granted address is sent as it was signed, whatever is in a name."""
+    client = VersionsClient(Endpoint(service.url, service.origin, "alice", "alice-token"))
+    try:
+        (result,) = await client.request_uploads([announced(name, b"content")])
+        generation = await client.put(result["grant"], 7, b"content")
+    finally:
+        await client.close()
+    assert (await service.local.store.get_version("alice", name)).generation == generation
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urljoin
 
 import aiohttp
+from yarl import URL
 
 from devplatform_hub.core.errors import PublicError
 from devplatform_hub.core.names import slug
@@ -163,7 +164,8 @@ class VersionsClient:
 
     async def put(self, grant: Mapping[str, Any], size: int, body: bytes | AsyncIterator[bytes]) -> int:
         """Send granted bytes; the new generation. `PublicError` with status 400 (mismatch), 403 or 412."""
-        url = urljoin(self.endpoint.origin, str(grant["url"]))
+        # Exactly as it was signed: aiohttp would write some characters of a name in another way.
+        url = URL(urljoin(self.endpoint.origin, str(grant["url"])), encoded=True)
         headers = {**grant["headers"], "Content-Length": str(size)}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=_STALL_TIMEOUT)
         try:
@@ -202,7 +204,7 @@ class VersionsClient:
     def _address(self, name: str) -> str:
         return f"{self.endpoint.url}api/v1/w/{self.endpoint.owner}/{name}"
 
-    def _request(self, method: str, url: str, **options: Any) -> Any:
+    def _request(self, method: str, url: str | URL, **options: Any) -> Any:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections),

@@ -17,6 +17,7 @@ def db() -> Iterator[Any]:
     session = orm.new_session_factory("sqlite:///:memory:")()
     yield session
     session.close()
+    session.get_bind().dispose()  # its connection would be left to the collector
 
 
 @pytest.mark.parametrize(

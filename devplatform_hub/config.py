@@ -179,6 +179,11 @@ def setup_sign_in(c: Any, data: Path, settings: Mapping[str, Mapping[str, Any]])
     c.JupyterHub.spawner_class = "devplatform_hub.embedded.spawner.EmbeddedSpawner"
     c.LocalAuthenticator.users_file = str(data / "users.yaml")
     c.EmbeddedSpawner.profiles_file = str(data / "profiles.yaml")
+    add_settings(c, settings)
+
+
+def add_settings(c: Any, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Traits by class, over what is configured."""
     for name, traits in settings.items():
         for trait, value in traits.items():
             c[name][trait] = value

@@ -234,6 +234,10 @@ class GroupAccessMixin(AccessSettings):
     async def _close(self) -> None:
         if self._review:
             await self._review.close()
+        await self.close_directory()
+
+    async def close_directory(self) -> None:
+        """End what the directory keeps open."""
         close = getattr(self.group_directory, "close", None)  # those that ask nobody have nothing to close
         if close:
             await close()

@@ -1,6 +1,7 @@
 """What a check of the platform's settings found: one line for each step, with what is missing and what to do."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -47,3 +48,15 @@ def lines_of(findings: Iterable[Finding]) -> list[str]:
             lines.append(f"         needs {finding.missing.rstrip(',')}")
             lines.append(f"         {finding.remedy[:1].upper()}{finding.remedy[1:]}")
     return lines
+
+
+def told(findings: Sequence[Finding], *, as_json: bool) -> str:
+    """What a check prints."""
+    if as_json:
+        return json.dumps([finding.as_dict() for finding in findings], indent=2)
+    return "\n".join(lines_of(findings))
+
+
+def exit_status(findings: Iterable[Finding]) -> int:
+    """How a check ends: 0 when nothing that is needed is missing, else 3."""
+    return 3 if any(finding.needed and not finding.works for finding in findings) else 0

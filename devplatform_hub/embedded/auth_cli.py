@@ -19,7 +19,7 @@ from ..core.access import Access, decide_access
 from ..core.claims import identity_of
 from ..core.errors import PublicError
 from ..core.explanation import Explanation, roles_of
-from ..core.findings import Finding, lines_of
+from ..core.findings import Finding, exit_status, told
 from ..core.identity import Identity, parse_group, parse_username
 from ..ports import DirectoryUnavailable, PeopleDirectory, Person
 from .options import data_option, parse_settings, settings_option
@@ -95,11 +95,8 @@ def auth(data: Path, config: Path | None, settings: tuple[str, ...], as_json: bo
         if problem.code != "settings-refused":
             raise
         findings = [Finding("settings", works=False, missing="a setting that works", remedy=problem.message)]
-    if as_json:
-        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
-    else:
-        click.echo("\n".join(lines_of(findings)))
-    sys.exit(_KEPT_OUT if any(finding.needed and not finding.works for finding in findings) else 0)
+    click.echo(told(findings, as_json=as_json))
+    sys.exit(exit_status(findings))
 
 
 def _hub(data: Path, config: Path | None, settings: tuple[str, ...]) -> Any:
@@ -116,9 +113,7 @@ def _run(hub: Any, asking: Coroutine[Any, Any, Answer]) -> Answer:
         try:
             return await asking
         finally:
-            close = getattr(hub.authenticator.group_directory, "close", None)
-            if close:
-                await close()
+            await hub.authenticator.close_directory()
 
     return asyncio.run(whole())
 

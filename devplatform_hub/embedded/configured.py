@@ -16,7 +16,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from ..authenticators.base import GroupAccessMixin
-from ..config import setup_sign_in
+from ..config import add_settings, setup_sign_in
 from ..core.errors import PublicError
 from ..core.identity import LOCAL_DOMAIN
 from ..core.profiles import Catalog
@@ -48,7 +48,7 @@ def hub_of_file(file: Path, settings: Settings) -> ConfiguredHub:
             code="config-broken",
             hint="Run it where the hub runs, with the hub's environment.",
         ) from error
-    _add(config, settings)
+    add_settings(config, settings)
     return _made(config)
 
 
@@ -57,7 +57,7 @@ def hub_of_machine(data: DataFolder, settings: Settings) -> ConfiguredHub:
     config = Config()
     config.CryptKeeper.keys = [secrets.token_bytes(32)]  # nothing is kept here
     setup_sign_in(config, data.root, last_settings(data))
-    _add(config, settings)
+    add_settings(config, settings)
     return _made(config)
 
 
@@ -107,12 +107,6 @@ def _catalog(hub: JupyterHub, authenticator: GroupAccessMixin) -> Catalog:
     except (OSError, UnicodeError) as error:
         raise PublicError(f"{file} cannot be read: {_said(error)}", code="profiles-broken") from error
     return parse_profiles(text, str(file), group_domain=domain)
-
-
-def _add(config: Config, settings: Settings) -> None:
-    for name, traits in settings.items():
-        for trait, value in traits.items():
-            config[name][trait] = value
 
 
 def _said(error: BaseException) -> str:

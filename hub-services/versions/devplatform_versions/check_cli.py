@@ -5,15 +5,14 @@ Exit status: 0 nothing that is needed is missing, 3 something is.
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 import click
 
-from devplatform_hub.core.findings import Finding, lines_of
+from devplatform_hub.core.findings import Finding, exit_status, told
 
 from .bucket_check import Wanted
 from .lifecycle import bucket_lifecycle
-
-_MISSING = 3
 
 
 @click.command(epilog="Exit status: 0 nothing that is needed is missing, 3 something is.")
@@ -41,22 +40,17 @@ def storage(
     if lifecycle:
         click.echo(json.dumps(bucket_lifecycle(), indent=2))
         return
-    from .gcs.store import GCSVersionStore  # Google's client takes a moment
-
-    store = GCSVersionStore(bucket=bucket, signer_email=signer, api_root=api_root, iam_root=iam_root)
-    findings = asyncio.run(_checked(store, Wanted(location, kms_key)))
-    if as_json:
-        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
-    else:
-        click.echo("\n".join(lines_of(findings)))
-    ctx.exit(_MISSING if any(finding.needed and not finding.works for finding in findings) else 0)
+    settings = {"bucket": bucket, "signer_email": signer, "api_root": api_root, "iam_root": iam_root}
+    findings = asyncio.run(_checked(settings, Wanted(location, kms_key)))
+    click.echo(told(findings, as_json=as_json))
+    ctx.exit(exit_status(findings))
 
 
-async def _checked(store: object, wanted: Wanted) -> tuple[Finding, ...]:
+async def _checked(settings: Mapping[str, str], wanted: Wanted) -> tuple[Finding, ...]:
     from .gcs.check import check_storage
-    from .gcs.store import GCSVersionStore
+    from .gcs.store import GCSVersionStore  # Google's client takes a moment, which `--help` need not wait
 
-    assert isinstance(store, GCSVersionStore)  # noqa: S101
+    store = GCSVersionStore(**settings)
     await store.open()
     try:
         return await check_storage(store, wanted)

@@ -13,12 +13,11 @@ from ..listing_tokens import after, token_of
 from ..model import FolderEntry, Page
 from .api import GcsApi
 from .history import history_of
-from .names import path_of, prefix_of
+from .names import NEXT, path_of, prefix_of
 from .walks import Resource, Wanted, keys
 
 _KIND = "folder"
 _SLASH = "/"
-_NEXT = "\x01"  # the first character that a longer name can go on with
 
 
 async def list_folder(
@@ -47,7 +46,7 @@ async def _walked(
     """At most `limit` entries in the bucket's order, and where there are more, the last key of these."""
     base = prefix_of(owner, folder)
     name, is_file = shown_until
-    start = f"{base}{name}{_NEXT if is_file else ''}" if name else ""
+    start = f"{base}{name}{NEXT if is_file else ''}" if name else ""
     found: list[FolderEntry] = []
     last = ""
     async with aclosing(keys(api, Wanted(base, start=start, versions=True, folders=True))) as walk:

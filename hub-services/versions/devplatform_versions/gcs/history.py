@@ -9,16 +9,15 @@ moment in microseconds, as the numbers of generations are. Moments are told to t
 it is taken, so that a deletion comes after what was saved before it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
 from ..model import Origin, UploadRequest, Version
 
-FIELDS = "name,generation,metageneration,size,md5Hash,crc32c,timeCreated,timeDeleted,storageClass,metadata"
+FIELDS = "name,generation,size,md5Hash,timeCreated,timeDeleted,storageClass,metadata"
 """What is asked of a resource, and no more: listings are mostly the time that it takes to write and read them."""
 
 _KEY = "devplatform-"
@@ -132,12 +131,6 @@ def history_of(path: str, owner: str, resources: Sequence[Mapping[str, Any]]) ->
         if following is None or following - end >= _GAP:
             found.append(_tombstone(version, owner, end, resource))
     return found[::-1]
-
-
-def by_object(resources: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """Each object with its generations, of a listing in a bucket's order."""
-    for name, generations in groupby(resources, key=lambda resource: str(resource["name"])):
-        yield name, list(generations)
 
 
 def _tombstone(version: Version, owner: str, at: datetime, resource: Mapping[str, Any]) -> Version:

@@ -8,11 +8,10 @@ from ..listing_tokens import after, token_of
 from ..model import Page, Version
 from .api import GcsApi
 from .history import history_of
-from .names import path_of, prefix_of
+from .names import NEXT, path_of, prefix_of
 from .walks import Resource, Wanted, keys, pages
 
 _KIND = "snapshot"
-_NEXT = "\x01"
 _GENERATIONS_AT_ONCE = 5000
 
 
@@ -21,7 +20,7 @@ async def snapshot(
 ) -> Page[Version]:
     """Versions after the path that `token` says. Raises `TokenInvalid`."""
     (last,) = after(_KIND, token, (str,)) or ("",)
-    start = f"{prefix_of(owner)}{last}{_NEXT}" if last else ""
+    start = f"{prefix_of(owner)}{last}{NEXT}" if last else ""
     prefix = prefix_of(owner, folder)
     if at is None:
         found, more = await _now(api, owner, Wanted(prefix, start=start, at_once=limit), limit)

@@ -11,6 +11,8 @@ from devplatform_hub.core.workspace import STATE_FOLDER, VERSIONS_FOLDER
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ROOT = "users/"
+NEXT = "\x01"
+"""The first character that a longer name can go on with: behind a name and before every longer one."""
 _UNUSUAL = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\0\r\n]")
 """An empty part, `.` or `..`, or a character that no path has (`core.workspace.parse_path`)."""
 

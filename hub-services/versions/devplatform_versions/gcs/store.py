@@ -23,13 +23,12 @@ from .credentials import IAM_ROOT, GoogleIdentity
 from .folder import list_folder
 from .history import FIELDS, Ended, ended_metadata, grant_of, history_of, metadata_of, upload_headers, version_of
 from .moments import snapshot
-from .names import is_owner, object_of, path_of, prefix_of
+from .names import NEXT, is_owner, object_of, path_of, prefix_of
 from .signing import SignedRequest, signed_url
 from .walks import Resource, Wanted, keys, pages
 
 _MOST_ON_A_PAGE = 5000
 _MOST = 2**62
-_NEXT = "\x01"
 
 
 class GCSVersionStore(LoggingConfigurable):
@@ -273,7 +272,7 @@ class GCSVersionStore(LoggingConfigurable):
             return []
         name = object_of(owner, path)
         found: list[Resource] = []
-        wanted = Wanted(name, end=f"{name}{_NEXT}", versions=True)
+        wanted = Wanted(name, end=f"{name}{NEXT}", versions=True)
         async with aclosing(pages(self.api, wanted)) as listing:
             async for items, _, _ in listing:
                 found += [item for item in items if item["name"] == name]

@@ -12,7 +12,6 @@ from .api import GcsApi
 from .history import FIELDS
 
 Resource = Mapping[str, Any]
-_NOTHING_MORE = "nextPageToken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Wanted:
         """As the API takes it."""
         items = "" if self.only_folders else f",items({FIELDS})"
         query = {"prefix": self.prefix, "maxResults": str(self.at_once), "projection": "noAcl"}
-        query["fields"] = f"{_NOTHING_MORE}{items}{',prefixes' if self.folders else ''}"
+        query["fields"] = f"nextPageToken{items}{',prefixes' if self.folders else ''}"
         query |= {"startOffset": self.start} if self.start else {}
         query |= {"endOffset": self.end} if self.end else {}
         query |= {"versions": "true"} if self.versions else {}
